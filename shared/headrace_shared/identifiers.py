@@ -1,0 +1,46 @@
+"""The one rule for names that come from users and reach SQL.
+
+A name is lower-cased and must then match `[a-z_][a-z0-9_]{0,62}`: Postgres cuts identifiers at
+63 bytes (NAMEDATALEN - 1) without an error, and an INSERT would then land in another table.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SAFE = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
+
+_RESERVED_SCHEMAS = frozenset({"headrace", "information_schema"})
+
+# Postgres gives every table these columns and refuses to define them again:
+# https://www.postgresql.org/docs/current/ddl-system-columns.html
+_SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
+
+LINEAGE_COLUMN = "_drop_id"
+
+RULE = (
+    "a letter or underscore, then letters, digits or underscores, at most 63 characters "
+    "(upper case is lowered)"
+)
+
+
+def safe_identifier(name: str) -> str | None:
+    """The lower-cased name if it is safe to use in SQL, else None."""
+    lowered = name.lower()
+    return lowered if _SAFE.match(lowered) else None
+
+
+def safe_schema(name: str) -> str | None:
+    """As `safe_identifier`, and not a schema that belongs to Postgres or to Headrace itself."""
+    lowered = safe_identifier(name)
+    if lowered is None or lowered in _RESERVED_SCHEMAS or lowered.startswith("pg_"):
+        return None
+    return lowered
+
+
+def safe_column(name: str) -> str | None:
+    """As `safe_identifier`, and not a column that Postgres or Headrace adds by itself."""
+    lowered = safe_identifier(name)
+    if lowered is None or lowered in _SYSTEM_COLUMNS or lowered == LINEAGE_COLUMN:
+        return None
+    return lowered

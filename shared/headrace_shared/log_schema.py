@@ -1,0 +1,89 @@
+"""The shape of the log in DynamoDB: states, their order, attributes and index keys.
+
+The logger writes by it and the API reads by it; neither knows the other. One item per drop, so
+no item can outgrow DynamoDB's 400 KB. The sort key of every index is the drop id, which begins
+with the landing second: a range of landing times is a range of drop ids.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from headrace_shared.drop import landing_time
+
+RECENT_SHARDS: Final = 8
+"""A month of drops is spread over this many partition values: one value would be a hot
+partition (1,000 writes a second each,
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html)."""
+
+BY_TABLE: Final = "by_table"
+RECENT: Final = "recent"
+ATTENTION: Final = "attention"
+
+INDEX_KEYS: Final = {BY_TABLE: "table_pk", RECENT: "recent_pk", ATTENTION: "attention_pk"}
+"""Index name -> its partition key attribute; the sort key is always `drop_id`."""
+
+KEY: Final = "drop_id"
+EXPIRY: Final = "expires_at"
+STEP_PREFIX: Final = "step#"
+
+
+class State(StrEnum):
+    """Where a drop is on its road."""
+
+    ROUTED = "routed"
+    LOADING = "loading"
+    WAITING = "waiting"
+    LOADED = "loaded"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+
+
+END_STATES: Final = frozenset({State.LOADED, State.REJECTED, State.SUPERSEDED, State.FAILED})
+
+ATTENTION_STATES: Final = frozenset(State) - {State.LOADED, State.SUPERSEDED}
+"""Not ended, or ended badly: the drops that the sparse index `attention` holds."""
+
+_PLACE: Final = {
+    State.ROUTED: (0, 0),
+    State.LOADING: (1, 1),
+    State.WAITING: (1, 2),
+    State.FAILED: (2, 0),
+    State.LOADED: (3, 0),
+    State.REJECTED: (3, 0),
+    State.SUPERSEDED: (3, 0),
+}
+
+
+def state_order(state: State, attempt: int) -> int:
+    """The place of a state on the road; a drop's state only ever moves to a greater one.
+
+    The tries of a load follow one another; a final failure comes after them, because a redrive
+    can still bring the drop to one of the three ends, which nothing follows.
+    """
+    phase, step = _PLACE[state]
+    return phase * 1_000_000 + min(attempt, 99_999) * 10 + step if phase == 1 else phase * 1_000_000
+
+
+def step_attribute(state: State, attempt: int) -> str:
+    """The attribute that keeps when a drop came to a state; names sort in the road's order."""
+    return f"{STEP_PREFIX}{state_order(state, attempt):09d}#{state}"
+
+
+def table_partition(db_name: str, table_name: str) -> str:
+    """The partition of one table in the index `by_table`."""
+    return f"{db_name}.{table_name}"
+
+
+def recent_partition(drop_id: UUID) -> str:
+    """The partition of one drop in the indexes `recent` and `attention`."""
+    return f"{landing_time(drop_id):%Y-%m}#{drop_id.int % RECENT_SHARDS}"
+
+
+def recent_partitions(month: date) -> list[str]:
+    """Every partition that drops of this month can lie in."""
+    return [f"{month:%Y-%m}#{shard}" for shard in range(RECENT_SHARDS)]
