@@ -123,7 +123,7 @@ def _sequence(sequencer: str | None) -> int:
     if not sequencer:
         return 0
     padded = sequencer.ljust(_SEQUENCER_DIGITS, "0")[:_SEQUENCER_DIGITS]
-    return int(padded, 16) & (2**_SEQUENCER_BITS - 1)
+    return int(padded, 16) % (1 << _SEQUENCER_BITS)
 
 
 def _pack(seconds: int, sequence: int, tail: int) -> UUID:

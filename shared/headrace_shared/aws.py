@@ -1,0 +1,128 @@
+"""AWS clients (aiobotocore), and the one place that tells their errors apart.
+
+Endpoints, region and credentials come from the standard AWS_* environment, so nothing here knows
+whether it speaks to AWS or to an emulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, Literal, overload
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession, get_session
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError as BotoConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+)
+
+from headrace_shared.errors import TransientError
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_events import EventBridgeClient
+    from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_sqs import SQSClient
+
+_ATTEMPTS: Final = 4
+_CONNECT_SECONDS: Final = 5
+_READ_SECONDS: Final = 15
+_LONG_POLL_MARGIN_SECONDS: Final = 15
+
+_TRANSIENT_CODES: Final = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "LimitExceededException",
+        "OverLimit",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionConflictException",
+        # Credentials of a role are renewed in the background: the next try has fresh ones.
+        "ExpiredToken",
+        "ExpiredTokenException",
+    }
+)
+
+
+class AwsClients:
+    """Opens clients and closes them all with the stack that it was given.
+
+    Args:
+        stack: whoever owns it closes the clients.
+        connections: the most connections that one client may hold open.
+    """
+
+    def __init__(self, stack: AsyncExitStack, *, connections: int) -> None:
+        self._session: AioSession = get_session()
+        self._stack = stack
+        self._connections = connections
+
+    @overload
+    async def open(self, service: Literal["s3"]) -> S3Client: ...
+    @overload
+    async def open(self, service: Literal["sqs"], *, poll_seconds: int = 0) -> SQSClient: ...
+    @overload
+    async def open(self, service: Literal["events"]) -> EventBridgeClient: ...
+    @overload
+    async def open(self, service: Literal["dynamodb"]) -> DynamoDBClient: ...
+    async def open(
+        self, service: Literal["s3", "sqs", "events", "dynamodb"], *, poll_seconds: int = 0
+    ) -> object:
+        """A client; `poll_seconds` is the longest that one of its answers may take by design."""
+        config = AioConfig(
+            retries={"mode": "standard", "max_attempts": _ATTEMPTS},
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=max(_READ_SECONDS, poll_seconds + _LONG_POLL_MARGIN_SECONDS),
+            max_pool_connections=self._connections,
+        )
+        return await self._stack.enter_async_context(
+            self._session.create_client(service, config=config)
+        )
+
+
+@contextmanager
+def transient_aws_errors(what: str) -> Iterator[None]:
+    """Raises TransientError in place of every AWS error that a later try may not meet.
+
+    Other AWS errors (denied, not found, wrong parameters) pass through: the adapter that called
+    knows what they mean, and where it does not, they are bugs.
+    """
+    try:
+        yield
+    except ClientError as error:
+        if not is_transient(error):
+            raise
+        raise TransientError(f"{what}: {error}") from error
+    except (HTTPClientError, BotoConnectionError, NoCredentialsError) as error:
+        raise TransientError(f"{what}: {error}") from error
+    except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+        # The body of a streamed answer is read outside botocore's own error handling.
+        raise TransientError(f"{what}: {type(error).__name__} {error}") from error
+
+
+def is_transient(error: ClientError | BotoCoreError) -> bool:
+    """Whether AWS says, by code or by HTTP status, that the same call may succeed later."""
+    if not isinstance(error, ClientError):
+        return True
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return error_code(error) in _TRANSIENT_CODES or status >= 500 or status == 429
+
+
+def error_code(error: ClientError) -> str:
+    """AWS's own name of the error (`NoSuchKey`), or an empty text."""
+    return str(error.response.get("Error", {}).get("Code", ""))

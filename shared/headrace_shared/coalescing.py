@@ -1,0 +1,60 @@
+"""Many single calls become few batched ones: batch what is waiting, never wait to batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Coalescer(Generic[Item]):
+    """Sends items in batches as large as what has gathered while the last batch was under way.
+
+    Args:
+        send: sends one batch; answers with one entry per item, an error or None for success.
+            What it raises is raised by every `submit` of that batch.
+        limit: the most items that one batch may hold.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Sequence[Item]], Awaitable[Sequence[Exception | None]]],
+        *,
+        limit: int,
+    ) -> None:
+        self._send = send
+        self._limit = limit
+        self._waiting: list[tuple[Item, asyncio.Future[None]]] = []
+        self._sender: asyncio.Task[None] | None = None
+
+    async def submit(self, item: Item) -> None:
+        """Returns when the item's batch was sent; raises what became of it.
+
+        Cancelling the caller does not take the item back.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.create_task(self._drain())
+        await done
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+            for (_, done), error in zip(batch, await self._outcomes(batch), strict=True):
+                if done.done():
+                    continue
+                if error is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(error)
+
+    async def _outcomes(
+        self, batch: Sequence[tuple[Item, asyncio.Future[None]]]
+    ) -> Sequence[Exception | None]:
+        try:
+            return await self._send([item for item, _ in batch])
+        except Exception as error:  # handed to every caller of the batch, none is lost
+            return [error] * len(batch)

@@ -1,0 +1,36 @@
+"""The catalogue of log events: every name that a service logs, and what it means to an operator.
+
+A test walks the sources and fails on an event that is not listed here, or listed and never logged.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CATALOGUE: Final[dict[str, str]] = {
+    "service.started": "A service read its settings and begins to poll its inbox.",
+    "service.stopping": "SIGTERM or SIGINT came: no further polls; work under way may finish.",
+    "service.stopped": "Everything is settled or handed back; the process ends.",
+    "loop.lagged": "Something blocked the event loop; heartbeats may come late.",
+    "poll.failed": "A poll of the inbox failed; tried again after a back-off.",
+    "message.settled": "The canonical line: one message's outcome, attempt and duration.",
+    "message.failed": "A bug: the handler raised what it should not; with its traceback.",
+    "message.settling_failed": "SQS did not take the settling; the message will come again.",
+    "heartbeat.failed": "A message's visibility could not be extended; it may be delivered twice.",
+    "facts.unpublished": "The facts of a failed try could not be published.",
+    "drop.routed": "A drop landed at a good key.",
+    "drop.rejected": "A drop will not be loaded as it is.",
+    "drop.ignored": "An object that is no drop: a folder placeholder.",
+    "load.started": "A load begins.",
+    "load.committed": "Rows and ledger row are committed.",
+    "load.repeated": "The ledger had the drop already; its end fact is published again.",
+    "load.diagnosed": "COPY refused a file; its bad rows were looked for.",
+    "drop.superseded": "A later truncate had overtaken the drop.",
+    "contract.applied": "A table was made or changed by its contract.",
+    "ledger.migrated": "The ledger's tables were made or brought up to date.",
+    "log.updated": "A fact moved a drop's item in the log.",
+    "log.unchanged": "A repeated or late fact; at most it completed the timeline.",
+    "request.answered": "The API answered a request.",
+    "request.failed": "A bug in the API; with its traceback.",
+    "warehouse.unreachable": "The API could not reach the warehouse.",
+}

@@ -1,0 +1,116 @@
+"""How a service lives: signals, liveness, the loop's lag, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+from headrace_shared.aws import AwsClients
+from headrace_shared.bus import EventBridgeBus
+from headrace_shared.errors import HeadraceError
+from headrace_shared.inbox import Handler, InboxLoop, Limits
+from headrace_shared.logging import configure, get_logger
+from headrace_shared.settings import InboxSettings
+from headrace_shared.sqs import SqsQueue
+
+_log = get_logger(__name__)
+
+_LAG_CHECK_SECONDS: Final = 1.0
+_LAG_WARNING_SECONDS: Final = 0.5
+
+BuildHandler = Callable[[AsyncExitStack, AwsClients, EventBridgeBus], Awaitable[Handler]]
+
+
+def run_service(name: str, settings: InboxSettings, build: BuildHandler) -> None:
+    """Runs a service until a signal ends it; a service's `__main__` is this call.
+
+    Exit status 0 after SIGTERM or SIGINT, 1 when the service had to give its place up.
+
+    Args:
+        build: makes the handler; what it opens on the stack is closed at the end.
+    """
+    configure(name, settings)
+    try:
+        asyncio.run(_serve(settings, build))
+    except HeadraceError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        raise SystemExit(1) from error
+
+
+async def _serve(settings: InboxSettings, build: BuildHandler) -> None:
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        # Every message under way may hold one connection, and its heartbeat another.
+        clients = AwsClients(stack, connections=2 * settings.concurrency + 2)
+        queue = SqsQueue(
+            await clients.open("sqs", poll_seconds=settings.poll_seconds),
+            settings.inbox_url,
+            visibility_seconds=settings.visibility_seconds,
+            poll_seconds=settings.poll_seconds,
+        )
+        bus = EventBridgeBus(await clients.open("events"), settings.bus_name)
+        limits = Limits(
+            concurrency=settings.concurrency,
+            visibility_seconds=settings.visibility_seconds,
+            grace_seconds=settings.grace_seconds,
+            max_receives=await queue.max_receives(),
+        )
+        loop = InboxLoop(
+            queue,
+            bus,
+            await build(stack, clients, bus),
+            limits,
+            on_turn=Liveness(settings.liveness_file).touch,
+        )
+        watch = asyncio.create_task(warn_of_lag())
+        _log.info("service.started", pid=os.getpid(), concurrency=settings.concurrency)
+        try:
+            await loop.run(stop)
+        finally:
+            watch.cancel()
+    _log.info("service.stopped")
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that the first SIGTERM or SIGINT sets; the second one ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        _log.info("service.stopping", signal=signal.Signals(number).name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop
+
+
+class Liveness:
+    """A file whose age is the age of the loop's last turn; no file, no liveness to tell."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def touch(self) -> None:
+        """The loop turned just now."""
+        if self._path is not None:
+            self._path.touch()
+
+
+async def warn_of_lag() -> None:
+    """Says when something blocked the event loop: heartbeats come late then."""
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(_LAG_CHECK_SECONDS)
+        lag = time.monotonic() - before - _LAG_CHECK_SECONDS
+        if lag > _LAG_WARNING_SECONDS:
+            _log.warning("loop.lagged", lag_ms=round(lag * 1000))

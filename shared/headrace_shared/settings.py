@@ -1,0 +1,99 @@
+"""Settings of services: read once from the environment, frozen, and told in one sentence if wrong.
+
+A service's own `settings.py` extends these models; nothing else in a service reads the environment.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "HEADRACE_"
+
+
+class ServiceSettings(BaseSettings):
+    """What every service reads."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe log line that is written."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto` is `console` on a terminal and `json` elsewhere."
+    )
+
+
+class InboxSettings(ServiceSettings):
+    """What every service with an inbox reads."""
+
+    inbox_url: str = Field(
+        description="URL of the SQS queue that this service reads.", min_length=1
+    )
+    bus_name: str = Field(description="Name or ARN of the EventBridge bus for facts.", min_length=1)
+    concurrency: int = Field(
+        8, ge=1, le=500, description="Messages that one process works on at a time."
+    )
+    visibility_seconds: int = Field(
+        30,
+        ge=3,
+        le=43_200,
+        description="How long a message stays hidden between two heartbeats (SQS: 12 hours at most).",
+    )
+    poll_seconds: int = Field(
+        20, ge=0, le=20, description="How long one poll waits for messages (SQS: 20 at most)."
+    )
+    grace_seconds: float = Field(
+        90, ge=0, description="After SIGTERM, how long work under way may go on."
+    )
+    liveness_file: Path | None = Field(
+        None, description="A file touched at each turn of the loop, for health checks."
+    )
+
+
+class WarehouseSettings(BaseSettings):
+    """Mixed into the settings of services that speak to the warehouse."""
+
+    warehouse_dsn: str = Field(
+        description="Postgres connection string (`postgresql://user:password@host:5432/db`).",
+        min_length=1,
+    )
+
+    @model_validator(mode="after")
+    def _dsn_is_a_dsn(self) -> WarehouseSettings:
+        if "://" not in self.warehouse_dsn and "=" not in self.warehouse_dsn:
+            raise ValueError("warehouse_dsn is neither a postgresql:// URL nor key=value pairs")
+        return self
+
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+def load_settings(model: type[Settings]) -> Settings:
+    """The settings from the environment; ends the process with status 2 if they are not good."""
+    try:
+        return model()
+    except ValidationError as error:
+        sys.stderr.write(f"{describe(error)}\n")
+        raise SystemExit(2) from None
+
+
+def describe(error: ValidationError) -> str:
+    """One sentence that names every setting that is missing or wrong, without its value."""
+    return (
+        "Settings: " + "; ".join(_describe_one(part["loc"], part) for part in error.errors()) + "."
+    )
+
+
+def _describe_one(location: tuple[int | str, ...], part: object) -> str:
+    assert isinstance(part, dict)
+    if not location:
+        return str(part["msg"]).removeprefix("Value error, ")
+    name = f"{PREFIX}{location[0]}".upper()
+    if part["type"] == "missing":
+        return f"{name} is missing"
+    return f"{name} is wrong ({str(part['msg']).removeprefix('Value error, ')})"

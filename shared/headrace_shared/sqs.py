@@ -1,0 +1,100 @@
+"""The inbox as an SQS queue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from headrace_shared.aws import transient_aws_errors
+from headrace_shared.coalescing import Coalescer
+from headrace_shared.errors import TransientError
+from headrace_shared.inbox import Message
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+_BATCH_LIMIT: Final = 10
+"""Entries in one DeleteMessageBatch."""
+
+_MAX_VISIBILITY_SECONDS: Final = 43_200
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html"""
+
+_DELETE_TRIES: Final = 3
+
+
+class SqsQueue:
+    """`inbox.Queue` on one SQS queue; deletes of messages that end together share a call."""
+
+    def __init__(
+        self, client: SQSClient, queue_url: str, *, visibility_seconds: int, poll_seconds: int
+    ) -> None:
+        self._client = client
+        self._url = queue_url
+        self._visibility = visibility_seconds
+        self._poll = poll_seconds
+        self._deletes = Coalescer(self._delete_batch, limit=_BATCH_LIMIT)
+
+    async def max_receives(self) -> int | None:
+        """How often a message may be received before SQS moves it to the dead-letter queue."""
+        with transient_aws_errors("reading the inbox's attributes"):
+            answer = await self._client.get_queue_attributes(
+                QueueUrl=self._url, AttributeNames=["RedrivePolicy"]
+            )
+        policy = answer.get("Attributes", {}).get("RedrivePolicy")
+        return int(json.loads(policy)["maxReceiveCount"]) if policy else None
+
+    async def receive(self, limit: int) -> Sequence[Message]:
+        with transient_aws_errors("polling the inbox"):
+            answer = await self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=limit,
+                WaitTimeSeconds=self._poll,
+                VisibilityTimeout=self._visibility,
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            )
+        return [
+            Message(
+                message_id=raw["MessageId"],
+                body=raw["Body"],
+                receipt=raw["ReceiptHandle"],
+                receive_count=int(raw["Attributes"]["ApproximateReceiveCount"]),
+            )
+            for raw in answer.get("Messages", [])
+        ]
+
+    async def hide(self, message: Message, seconds: float) -> None:
+        with transient_aws_errors("hiding a message"):
+            await self._client.change_message_visibility(
+                QueueUrl=self._url,
+                ReceiptHandle=message.receipt,
+                VisibilityTimeout=min(round(seconds), _MAX_VISIBILITY_SECONDS),
+            )
+
+    async def delete(self, message: Message) -> None:
+        await self._deletes.submit(message)
+
+    async def _delete_batch(self, messages: Sequence[Message]) -> Sequence[Exception | None]:
+        failed = dict.fromkeys(range(len(messages)), "")
+        for attempt in range(_DELETE_TRIES):
+            if attempt:
+                await asyncio.sleep(0.1 * 2**attempt)
+            failed = await self._delete_once({index: messages[index] for index in failed})
+            if not failed:
+                break
+        return [
+            TransientError(f"deleting a message: {failed[index]}") if index in failed else None
+            for index in range(len(messages))
+        ]
+
+    async def _delete_once(self, messages: dict[int, Message]) -> dict[int, str]:
+        with transient_aws_errors("deleting messages"):
+            answer = await self._client.delete_message_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {"Id": str(index), "ReceiptHandle": message.receipt}
+                    for index, message in messages.items()
+                ],
+            )
+        return {int(entry["Id"]): entry["Code"] for entry in answer.get("Failed", [])}
