@@ -22,13 +22,13 @@ def full_jitter(attempt: int, chance: float) -> float:
         attempt: how often the message was received, from 1.
         chance: a random number in 0..1.
     """
-    ceiling = min(CAP_SECONDS, BASE_SECONDS * 2 ** min(attempt, 20))
+    ceiling = min(CAP_SECONDS, BASE_SECONDS * 2.0 ** min(attempt, 20))
     return ceiling * (0.1 + 0.9 * chance)
 
 
 def patient(attempt: int) -> float:
     """Seconds between looks for something that a person has yet to bring (a contract)."""
-    return min(WAIT_CAP_SECONDS, WAIT_BASE_SECONDS * 2 ** min(attempt - 1, 20))
+    return min(WAIT_CAP_SECONDS, WAIT_BASE_SECONDS * 2.0 ** min(attempt - 1, 20))
 
 
 def looks_within(limit_seconds: float) -> int:

@@ -15,7 +15,7 @@ from typing import Final
 from headrace_shared.aws import AwsClients
 from headrace_shared.bus import EventBridgeBus
 from headrace_shared.errors import HeadraceError
-from headrace_shared.inbox import Handler, InboxLoop, Limits
+from headrace_shared.inbox import Handler, InboxLoop, Limits, Publisher
 from headrace_shared.logging import configure, get_logger
 from headrace_shared.settings import InboxSettings
 from headrace_shared.sqs import SqsQueue
@@ -25,7 +25,7 @@ _log = get_logger(__name__)
 _LAG_CHECK_SECONDS: Final = 1.0
 _LAG_WARNING_SECONDS: Final = 0.5
 
-BuildHandler = Callable[[AsyncExitStack, AwsClients, EventBridgeBus], Awaitable[Handler]]
+BuildHandler = Callable[[AsyncExitStack, AwsClients, Publisher], Awaitable[Handler]]
 
 
 def run_service(name: str, settings: InboxSettings, build: BuildHandler) -> None:

@@ -1,0 +1,26 @@
+"""Runs the router: `python -m headrace_router`."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from headrace_router.handler import RouterHandler
+from headrace_router.settings import RouterSettings
+from headrace_shared.aws import AwsClients
+from headrace_shared.inbox import Handler, Publisher
+from headrace_shared.service import run_service
+from headrace_shared.settings import load_settings
+
+
+def main() -> None:
+    """Reads the settings, wires the parts, and serves until a signal comes."""
+    settings = load_settings(RouterSettings)
+
+    async def build(stack: AsyncExitStack, clients: AwsClients, bus: Publisher) -> Handler:
+        return RouterHandler(settings.databases)
+
+    run_service("router", settings, build)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""What is this key? The router's one decision, without I/O.
+
+A key is `db_name/action/table_name/file`, with any folders after the table belonging to the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from headrace_router.settings import ANY_DATABASE
+from headrace_shared.drop import Action, Drop
+from headrace_shared.errors import PermanentError
+from headrace_shared.identifiers import RULE, safe_identifier, safe_schema
+from headrace_shared.reasons import Reason
+
+KEY_FORM: Final = "db_name/action/table_name/file"
+
+FILE_TYPES: Final[dict[Action, tuple[str, ...]]] = {
+    Action.SCHEMA: (".json",),
+    Action.APPEND: (".csv", ".csv.gz"),
+    Action.TRUNCATE: (".csv", ".csv.gz"),
+}
+"""The actions that this version carries out, and the file names that each takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The drop is to be loaded; it says where."""
+
+    drop: Drop
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The drop cannot be loaded; as much of its place as could be read is filled in."""
+
+    drop: Drop
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """No drop at all: the empty object that consoles make to show a folder."""
+
+    drop: Drop
+
+
+def route(drop: Drop, databases: Collection[str]) -> Routed | Rejected | Ignored:
+    """Decides what is to become of an object that landed.
+
+    Args:
+        drop: with db_name, action, table_name and file still open.
+        databases: the allowed db_names, or `*` among them for any.
+    """
+    if drop.key.endswith("/") and drop.size_bytes == 0:
+        return Ignored(drop)
+    placed = _placed(drop)
+    try:
+        _check(placed, databases)
+    except PermanentError as error:
+        return Rejected(placed, error.reason)
+    return Routed(placed)
+
+
+def _placed(drop: Drop) -> Drop:
+    """The drop with each part of its key that is good; the others stay None."""
+    parts = drop.key.split("/", 3)
+    db_name, action, table_name, file = (*parts, "", "", "", "")[:4]
+    return drop.model_copy(
+        update={
+            "db_name": safe_schema(db_name),
+            "action": _action(action),
+            "table_name": safe_identifier(table_name),
+            "file": file or None,
+        }
+    )
+
+
+def _action(name: str) -> Action | None:
+    try:
+        return Action(name.lower())
+    except ValueError:
+        return None
+
+
+def _check(drop: Drop, databases: Collection[str]) -> None:
+    parts = drop.key.split("/", 3)
+    if len(parts) < 4 or not all(parts):
+        raise _refusal(
+            "key_malformed",
+            f"The key {drop.key!r} does not have the form {KEY_FORM}.",
+            f"Upload the file as {KEY_FORM}, for example dev/append/users/users.csv.",
+        )
+    _check_database(drop, parts[0], databases)
+    _check_action(drop, parts[1])
+    _check_table(drop, parts[2])
+    _check_file(drop)
+
+
+def _check_database(drop: Drop, name: str, databases: Collection[str]) -> None:
+    if drop.db_name is None:
+        raise _refusal(
+            "database_name_unsafe",
+            f"{name!r} cannot be a database name.",
+            f"Use {RULE}; names that begin with pg_, information_schema and headrace are reserved.",
+        )
+    if ANY_DATABASE not in databases and drop.db_name not in databases:
+        raise _refusal(
+            "database_unknown",
+            f"The database {drop.db_name!r} is not one that this platform loads.",
+            f"Use one of {', '.join(sorted(databases))}, or have it added to HEADRACE_DATABASES.",
+        )
+
+
+def _check_action(drop: Drop, name: str) -> None:
+    if drop.action not in FILE_TYPES:
+        known = "is not supported by this version" if drop.action else "is unknown"
+        raise _refusal(
+            "action_unknown",
+            f"The action {name!r} {known}.",
+            f"Use one of {', '.join(FILE_TYPES)} as the second part of the key.",
+        )
+
+
+def _check_table(drop: Drop, name: str) -> None:
+    if drop.table_name is None:
+        raise _refusal(
+            "table_name_unsafe", f"{name!r} cannot be a table name.", f"Use {RULE}."
+        )
+
+
+def _check_file(drop: Drop) -> None:
+    assert drop.action is not None and drop.file is not None
+    endings = FILE_TYPES[drop.action]
+    if not drop.file.lower().endswith(endings):
+        raise _refusal(
+            "file_type_unsupported",
+            f"{drop.file!r} is not a file that the action {drop.action} takes.",
+            f"Its name must end in {' or '.join(endings)}.",
+        )
+    if drop.size_bytes == 0:
+        raise _refusal(
+            "file_empty",
+            "The object is empty (0 bytes).",
+            "Upload it again with its content; a CSV with only the header line holds no rows and "
+            "is fine.",
+        )
+
+
+def _refusal(code: str, message: str, remedy: str) -> PermanentError:
+    return PermanentError(Reason(code=code, message=message, remedy=remedy))
