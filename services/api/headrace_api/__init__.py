@@ -1,0 +1,1 @@
+"""Answers for every drop and table over HTTP."""
