@@ -1,0 +1,45 @@
+# Headrace. `make` lists the targets; everything that they make is ignored by git.
+
+BIN := .venv/bin
+PACKAGES := shared services/router services/loader services/logger services/api local
+# The root's own pyproject.toml is left out: what it says about packages stands in the locks.
+INSTALLED_FROM := tools/setup requirements-build.lock requirements-dev.lock $(PACKAGES:=/pyproject.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.installed ## make .venv with Python >= 3.11 and install the locks (uv if there, else pip)
+
+# The stamp makes a second `make setup` free, and lets it work without a network.
+.venv/.installed: $(INSTALLED_FROM)
+	@PYTHON='$(PYTHON)' tools/setup
+	@touch $@
+
+demo: setup ## start the whole platform on this machine and load real data before your eyes
+	@$(BIN)/headrace demo
+
+test: setup ## run every test (pass options with ARGS="-k name -x")
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## formatting, lint, types, and the house's own rules
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/python -m tools.house
+
+format: setup ## format the code and apply the safe fixes of the linter
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## measure, and print the table that benchmarks/README.md keeps
+	$(BIN)/python -m benchmarks
+
+lock: ## write the hashed locks anew from the pyproject.toml files (needs uv; UPGRADE=1 moves versions)
+	@UPGRADE='$(UPGRADE)' tools/lock
+
+clean: ## remove everything that the other targets made
+	rm -rf .venv .headrace .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
