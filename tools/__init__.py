@@ -1,0 +1,1 @@
+"""What `make` calls: setup, lock, and the rules of the house."""
