@@ -21,8 +21,9 @@ setup: .venv/.installed ## make .venv with Python >= 3.11 and install the locks 
 demo: setup ## start the whole platform on this machine and load real data before your eyes
 	@$(BIN)/headrace demo
 
+# A file of tests stays on one worker, so that what it starts is started once.
 test: setup ## run every test (pass options with ARGS="-k name -x")
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup ## formatting, lint, types, and the house's own rules
 	$(BIN)/ruff format --check --quiet .
