@@ -155,7 +155,7 @@ def test_service_with_another_version_than_tested_is_found(house: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "--index" + "-url https://registry.example/simple",
+        "--index" + "-url https://registry.example",
         "RUN pip install --find" + "-links /wheels headrace-shared",
         "ENV UV_" + "INDEX_URL=https://registry.example",
         "see https://pypi" + ".org/project/ministack",
@@ -176,7 +176,7 @@ def test_trace_of_one_machine_is_found(house: Path, place: str, line: str) -> No
 
 @pytest.mark.parametrize("folder", [".venv/lib", ".git", "tests/unit/__pycache__"])
 def test_generated_folders_are_not_judged(house: Path, folder: str) -> None:
-    write(house / folder / "config", "--index" + "-url https://registry.example/simple")
+    write(house / folder / "config", "--index" + "-url https://registry.example")
     assert traces_of_one_machine(house) == []
 
 
