@@ -16,9 +16,11 @@ from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionError as BotoConnectionError,
     HTTPClientError,
     NoCredentialsError,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
 )
 
 from headrace_shared.errors import TransientError
@@ -81,7 +83,10 @@ class AwsClients:
     @overload
     async def open(self, service: Literal["dynamodb"]) -> DynamoDBClient: ...
     async def open(
-        self, service: Literal["s3", "sqs", "events", "dynamodb"], *, poll_seconds: int = 0
+        self,
+        service: Literal["s3", "sqs", "events", "dynamodb"],
+        *,
+        poll_seconds: int = 0,
     ) -> object:
         """A client; `poll_seconds` is the longest that one of its answers may take by design."""
         config = AioConfig(

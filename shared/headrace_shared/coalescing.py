@@ -42,7 +42,10 @@ class Coalescer(Generic[Item]):
 
     async def _drain(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+            batch, self._waiting = (
+                self._waiting[: self._limit],
+                self._waiting[self._limit :],
+            )
             for (_, done), error in zip(batch, await self._outcomes(batch), strict=True):
                 if done.done():
                     continue
@@ -56,5 +59,5 @@ class Coalescer(Generic[Item]):
     ) -> Sequence[Exception | None]:
         try:
             return await self._send([item for item, _ in batch])
-        except Exception as error:  # handed to every caller of the batch, none is lost
+        except Exception as error:  # noqa: BLE001 - handed to every caller of the batch, none is lost
             return [error] * len(batch)

@@ -32,7 +32,11 @@ class TransientError(HeadraceError):
     """
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, reason: Reason | None = None
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        reason: Reason | None = None,
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after

@@ -214,7 +214,7 @@ class InboxLoop:
             await self._publisher.publish(await self._handler.handle(message))
         except PermanentError as error:
             return await self._give_up(message, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a bug; the loop outlives it, and tells
             return await self._retry_later(message, error)
         return "done", 0
 
@@ -236,7 +236,7 @@ class InboxLoop:
         try:
             failure = Failure(error, attempt, final, delay)
             await self._publisher.publish(self._handler.failed(message, failure))
-        except Exception as unpublished:
+        except Exception as unpublished:  # noqa: BLE001 - the message must be settled
             _log.error("facts.unpublished", final=final, exc_info=unpublished)
         return ("failed" if final else "retried"), delay
 
@@ -271,4 +271,8 @@ class InboxLoop:
                 await self._queue.hide(message, hide_seconds)
         except TransientError as error:
             # The message comes again when its visibility ends, and is borne as a duplicate.
-            _log.warning("message.settling_failed", message_id=message.message_id, error=str(error))
+            _log.warning(
+                "message.settling_failed",
+                message_id=message.message_id,
+                error=str(error),
+            )

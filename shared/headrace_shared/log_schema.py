@@ -23,7 +23,11 @@ BY_TABLE: Final = "by_table"
 RECENT: Final = "recent"
 ATTENTION: Final = "attention"
 
-INDEX_KEYS: Final = {BY_TABLE: "table_pk", RECENT: "recent_pk", ATTENTION: "attention_pk"}
+INDEX_KEYS: Final = {
+    BY_TABLE: "table_pk",
+    RECENT: "recent_pk",
+    ATTENTION: "attention_pk",
+}
 """Index name -> its partition key attribute; the sort key is always `drop_id`."""
 
 KEY: Final = "drop_id"

@@ -19,7 +19,7 @@ from headrace_shared.tracing import trace_id
 
 
 def configure(service: str, settings: ServiceSettings) -> None:
-    """Sets logging up for this process; libraries' own log lines (from warning up) go the same way."""
+    """Sets logging up for this process; libraries' own lines (warning and up) go the same way."""
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(service=service)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -36,7 +36,8 @@ def configure(service: str, settings: ServiceSettings) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_shared_processors(), processors=_renderers(settings.log_format)
+            foreign_pre_chain=_shared_processors(),
+            processors=_renderers(settings.log_format),
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

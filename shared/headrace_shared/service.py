@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,16 +26,23 @@ _log = get_logger(__name__)
 _LAG_CHECK_SECONDS: Final = 1.0
 _LAG_WARNING_SECONDS: Final = 0.5
 
-BuildHandler = Callable[[AsyncExitStack, AwsClients, Publisher], Awaitable[Handler]]
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a service builds its handler from; what it opens on the stack is closed at the end."""
+
+    stack: AsyncExitStack
+    clients: AwsClients
+    bus: Publisher
+
+
+BuildHandler = Callable[[Parts], Awaitable[Handler]]
 
 
 def run_service(name: str, settings: InboxSettings, build: BuildHandler) -> None:
     """Runs a service until a signal ends it; a service's `__main__` is this call.
 
     Exit status 0 after SIGTERM or SIGINT, 1 when the service had to give its place up.
-
-    Args:
-        build: makes the handler; what it opens on the stack is closed at the end.
     """
     configure(name, settings)
     try:
@@ -65,7 +73,7 @@ async def _serve(settings: InboxSettings, build: BuildHandler) -> None:
         loop = InboxLoop(
             queue,
             bus,
-            await build(stack, clients, bus),
+            await build(Parts(stack, clients, bus)),
             limits,
             on_turn=Liveness(settings.liveness_file).touch,
         )

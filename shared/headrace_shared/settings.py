@@ -42,10 +42,13 @@ class InboxSettings(ServiceSettings):
         30,
         ge=3,
         le=43_200,
-        description="How long a message stays hidden between two heartbeats (SQS: 12 hours at most).",
+        description="How long a message stays hidden unless a heartbeat comes (12 hours at most).",
     )
     poll_seconds: int = Field(
-        20, ge=0, le=20, description="How long one poll waits for messages (SQS: 20 at most)."
+        20,
+        ge=0,
+        le=20,
+        description="How long one poll waits for messages (SQS: 20 at most).",
     )
     grace_seconds: float = Field(
         90, ge=0, description="After SIGTERM, how long work under way may go on."

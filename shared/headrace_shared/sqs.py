@@ -28,7 +28,12 @@ class SqsQueue:
     """`inbox.Queue` on one SQS queue; deletes of messages that end together share a call."""
 
     def __init__(
-        self, client: SQSClient, queue_url: str, *, visibility_seconds: int, poll_seconds: int
+        self,
+        client: SQSClient,
+        queue_url: str,
+        *,
+        visibility_seconds: int,
+        poll_seconds: int,
     ) -> None:
         self._client = client
         self._url = queue_url
@@ -46,6 +51,7 @@ class SqsQueue:
         return int(json.loads(policy)["maxReceiveCount"]) if policy else None
 
     async def receive(self, limit: int) -> Sequence[Message]:
+        """One long poll."""
         with transient_aws_errors("polling the inbox"):
             answer = await self._client.receive_message(
                 QueueUrl=self._url,
@@ -65,6 +71,7 @@ class SqsQueue:
         ]
 
     async def hide(self, message: Message, seconds: float) -> None:
+        """SQS counts the seconds from now, and in whole ones."""
         with transient_aws_errors("hiding a message"):
             await self._client.change_message_visibility(
                 QueueUrl=self._url,
@@ -73,6 +80,7 @@ class SqsQueue:
             )
 
     async def delete(self, message: Message) -> None:
+        """Shares a call with the other deletes that wait."""
         await self._deletes.submit(message)
 
     async def _delete_batch(self, messages: Sequence[Message]) -> Sequence[Exception | None]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-
 from headrace_router.handler import RouterHandler
 from headrace_router.settings import RouterSettings
-from headrace_shared.aws import AwsClients
-from headrace_shared.inbox import Handler, Publisher
-from headrace_shared.service import run_service
+from headrace_shared.inbox import Handler
+from headrace_shared.service import Parts, run_service
 from headrace_shared.settings import load_settings
 
 
@@ -16,7 +13,7 @@ def main() -> None:
     """Reads the settings, wires the parts, and serves until a signal comes."""
     settings = load_settings(RouterSettings)
 
-    async def build(stack: AsyncExitStack, clients: AwsClients, bus: Publisher) -> Handler:
+    async def build(_: Parts) -> Handler:
         return RouterHandler(settings.databases)
 
     run_service("router", settings, build)

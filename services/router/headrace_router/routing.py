@@ -126,13 +126,12 @@ def _check_action(drop: Drop, name: str) -> None:
 
 def _check_table(drop: Drop, name: str) -> None:
     if drop.table_name is None:
-        raise _refusal(
-            "table_name_unsafe", f"{name!r} cannot be a table name.", f"Use {RULE}."
-        )
+        raise _refusal("table_name_unsafe", f"{name!r} cannot be a table name.", f"Use {RULE}.")
 
 
 def _check_file(drop: Drop) -> None:
-    assert drop.action is not None and drop.file is not None
+    assert drop.action is not None
+    assert drop.file is not None
     endings = FILE_TYPES[drop.action]
     if not drop.file.lower().endswith(endings):
         raise _refusal(

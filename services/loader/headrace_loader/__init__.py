@@ -1,0 +1,1 @@
+"""The loader: brings each routed drop into the warehouse, exactly once."""

@@ -1,0 +1,38 @@
+"""Runs the loader: `python -m headrace_loader`."""
+
+from __future__ import annotations
+
+from headrace_loader.handler import LoaderHandler
+from headrace_loader.lake import S3Lake
+from headrace_loader.loading import Loading
+from headrace_loader.postgres import PostgresWarehouse
+from headrace_loader.settings import LoaderSettings
+from headrace_shared.inbox import Handler
+from headrace_shared.service import Parts, run_service
+from headrace_shared.settings import load_settings
+
+
+def main() -> None:
+    """Reads the settings, wires the parts, and serves until a signal comes."""
+    settings = load_settings(LoaderSettings)
+
+    async def build(parts: Parts) -> Handler:
+        warehouse = await parts.stack.enter_async_context(
+            PostgresWarehouse.open(
+                settings.warehouse_dsn,
+                connections=settings.concurrency + 1,
+                lock_timeout_seconds=settings.lock_timeout_seconds,
+            )
+        )
+        loading = Loading(
+            S3Lake(await parts.clients.open("s3")),
+            warehouse,
+            contract_wait_seconds=settings.contract_wait_seconds,
+        )
+        return LoaderHandler(loading, parts.bus)
+
+    run_service("loader", settings, build)
+
+
+if __name__ == "__main__":
+    main()

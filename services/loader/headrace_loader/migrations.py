@@ -1,0 +1,76 @@
+"""The ledger's tables in the warehouse's own schema `headrace`, and how they come to be.
+
+Migrations are numbered and only ever added to; each runs once, in one transaction, under a lock
+that keeps loaders that start together apart.
+"""
+
+from __future__ import annotations
+
+from typing import Final, LiteralString
+
+import psycopg
+
+from headrace_shared.logging import get_logger
+
+_log = get_logger(__name__)
+
+MIGRATIONS: Final[tuple[LiteralString, ...]] = (
+    """
+    create table headrace.ledger (
+        drop_id uuid primary key,
+        db_name text not null,
+        table_name text not null,
+        action text not null,
+        bucket text not null,
+        key text not null,
+        version_id text,
+        etag text not null,
+        size_bytes bigint not null,
+        outcome text not null check (outcome in ('loaded', 'rejected', 'superseded')),
+        rows_loaded bigint not null default 0,
+        rows_quarantined bigint not null default 0,
+        contract_id uuid,
+        superseded_by uuid,
+        reason jsonb,
+        landed_at timestamptz not null,
+        started_at timestamptz not null,
+        applied_at timestamptz not null
+    );
+    create index ledger_by_table on headrace.ledger (db_name, table_name, drop_id);
+    create index ledger_truncates on headrace.ledger (db_name, table_name, drop_id)
+        where action = 'truncate' and outcome = 'loaded';
+    create table headrace.contracts (
+        drop_id uuid primary key,
+        db_name text not null,
+        table_name text not null,
+        contract jsonb not null,
+        changes jsonb not null,
+        applied_at timestamptz not null default clock_timestamp()
+    );
+    create index contracts_by_table on headrace.contracts (db_name, table_name, drop_id);
+    comment on schema headrace is 'Headrace: which drops are applied. Read it, do not write it.';
+    """,
+)
+
+_LOCK: Final = 0x68656164_72616365 >> 1
+"""The advisory lock of migrations: the bytes of `headrace`, made to fit a signed bigint."""
+
+
+async def migrate(connection: psycopg.AsyncConnection[object]) -> None:
+    """Brings the schema `headrace` to this version; does nothing where it is there already."""
+    async with connection.transaction():
+        await connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
+        await connection.execute("create schema if not exists headrace")
+        await connection.execute(
+            "create table if not exists headrace.migrations ("
+            "number int primary key, applied_at timestamptz not null default clock_timestamp())"
+        )
+        cursor = await connection.execute("select count(*) from headrace.migrations")
+        row = await cursor.fetchone()
+        assert isinstance(row, tuple)
+        for number in range(int(row[0]), len(MIGRATIONS)):
+            await connection.execute(MIGRATIONS[number])
+            await connection.execute(
+                "insert into headrace.migrations (number) values (%s)", [number]
+            )
+            _log.info("ledger.migrated", number=number)

@@ -1,0 +1,229 @@
+"""The contract: the JSON document, dropped with action `schema`, that says what a table holds.
+
+What a document may say and this version does not do (tests, quarantine) is refused, never
+silently left out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Literal
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from headrace_shared.column_types import canonical_type
+from headrace_shared.drop import Action
+from headrace_shared.errors import PermanentError
+from headrace_shared.identifiers import RULE, safe_column
+from headrace_shared.reasons import Reason
+
+MAX_CONTRACT_BYTES: Final = 1_048_576
+MAX_COLUMNS: Final = 1_599
+"""Postgres's limit of 1,600 columns, less the lineage column:
+https://www.postgresql.org/docs/current/limits.html"""
+
+_MOST_ERRORS_TOLD: Final = 10
+
+_WORDS: Final = {
+    "extra_forbidden": "a contract has no such field",
+    "missing": "is missing",
+    "model_type": "must be an object",
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(_Part):
+    """One column; `type` is kept in Postgres's canonical spelling."""
+
+    name: str
+    type: str
+    nullable: bool = True
+    description: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def _safe_name(cls, name: str) -> str:
+        safe = safe_column(name)
+        if safe is None:
+            raise ValueError(
+                f"{name!r} cannot be a column name; use {RULE}, and not a name that the database "
+                "keeps for itself"
+            )
+        return safe
+
+    @field_validator("type")
+    @classmethod
+    def _known_type(cls, text: str) -> str:
+        return canonical_type(text)
+
+
+class CsvFormat(_Part):
+    """How the table's CSV files are written."""
+
+    type: Literal["csv"] = "csv"
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str | None = None
+    header: bool = True
+    null: str = ""
+    encoding: Literal["utf-8"] = "utf-8"
+
+    @field_validator("encoding", mode="before")
+    @classmethod
+    def _fold_encoding(cls, value: object) -> object:
+        return "utf-8" if isinstance(value, str) and value.lower() in ("utf8", "utf-8") else value
+
+    @field_validator("delimiter", "quote", "escape")
+    @classmethod
+    def _one_byte(cls, value: str | None) -> str | None:
+        # COPY takes a single one-byte character for each:
+        # https://www.postgresql.org/docs/current/sql-copy.html
+        if value is not None and (len(value.encode()) != 1 or value in "\r\n\0"):
+            raise ValueError("must be one ASCII character, and not a line end")
+        return value
+
+    @field_validator("null")
+    @classmethod
+    def _plain_null(cls, value: str) -> str:
+        if re.search(r"[\r\n\0]", value):
+            raise ValueError("must not hold a line end")
+        return value
+
+    @model_validator(mode="after")
+    def _characters_differ(self) -> CsvFormat:
+        if self.delimiter in (self.quote, self.escape):
+            raise ValueError("delimiter and quote must differ")
+        if self.delimiter in self.null or self.quote in self.null:
+            raise ValueError("null must not hold the delimiter or the quote")
+        return self
+
+    @property
+    def escape_character(self) -> str:
+        """The character before a quote inside a quoted value; the quote itself unless told."""
+        return self.escape or self.quote
+
+
+class OnBadRows(_Part):
+    """What becomes of rows that cannot be loaded."""
+
+    mode: Literal["reject"] = "reject"
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _only_reject(cls, value: object) -> object:
+        if value == "quarantine":
+            raise ValueError("quarantine is not supported by this version; use reject")
+        return value
+
+
+class ApiAccess(_Part):
+    """What the API may show of the table's rows."""
+
+    filter_by: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+class Contract(_Part):
+    """What a table holds and what may be done to it. Only `columns` is required."""
+
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    allowed_operations: tuple[Action, ...] = Field(
+        default=tuple(Action),
+        validation_alias=AliasChoices("allowed_operations", "allowed_actions"),
+    )
+    format: CsvFormat = CsvFormat()
+    on_bad_rows: OnBadRows = OnBadRows()
+    tests: tuple[Any, ...] = ()
+    api: ApiAccess | None = None
+    description: str = ""
+
+    @field_validator("tests")
+    @classmethod
+    def _no_tests_yet(cls, tests: tuple[Any, ...]) -> tuple[Any, ...]:
+        if tests:
+            raise ValueError("tests are not supported by this version; leave the list empty")
+        return tests
+
+    @field_validator("columns")
+    @classmethod
+    def _count_columns(cls, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        if not 1 <= len(columns) <= MAX_COLUMNS:
+            raise ValueError(f"a table has 1 to {MAX_COLUMNS} columns, not {len(columns)}")
+        return columns
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Contract:
+        names = [column.name for column in self.columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"columns: {twice[0]!r} is there twice")
+        api = self.api or ApiAccess()
+        for place, used in (
+            ("primary_key", self.primary_key),
+            ("api.filter_by", api.filter_by),
+            ("api.columns", api.columns),
+        ):
+            unknown = [name for name in used if name not in names]
+            if unknown:
+                raise ValueError(f"{place}: {unknown[0]!r} is not one of the columns")
+        return self
+
+    @property
+    def by_name(self) -> dict[str, Column]:
+        """The columns by name, in their order."""
+        return {column.name: column for column in self.columns}
+
+
+def parse_contract(document: bytes) -> Contract:
+    """The contract in a JSON document.
+
+    Raises:
+        PermanentError: the document is no contract; the reason tells each fault with its place as
+            a JSON pointer (RFC 6901).
+    """
+    if len(document) > MAX_CONTRACT_BYTES:
+        raise _refusal(f"it has more than {MAX_CONTRACT_BYTES:,} bytes")
+    try:
+        text = document.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _refusal(f"byte {error.start} is not UTF-8") from None
+    try:
+        return Contract.model_validate_json(text)
+    except ValidationError as error:
+        faults = [
+            _fault(part["loc"], _WORDS.get(part["type"], part["msg"]))
+            for part in error.errors(include_url=False)
+        ]
+        raise _refusal(*faults) from None
+
+
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
+    plain = message.removeprefix("Value error, ")
+    return f"{pointer}: {plain}" if pointer else plain
+
+
+def _refusal(*faults: str) -> PermanentError:
+    told = "; ".join(faults[:_MOST_ERRORS_TOLD])
+    more = (
+        f"; and {len(faults) - _MOST_ERRORS_TOLD} more" if len(faults) > _MOST_ERRORS_TOLD else ""
+    )
+    return PermanentError(
+        Reason(
+            code="contract_invalid",
+            message=f"The contract is not valid: {told}{more}.",
+            remedy="Mend the document and drop it again; the table is as it was.",
+        )
+    )
