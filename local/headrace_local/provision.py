@@ -76,7 +76,7 @@ def _bucket(s3: S3Client, bucket: Bucket, changes: list[str]) -> None:
             Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"}
         )
         changes.append(f"bucket {bucket.name}: versioning on")
-    notifications = s3.get_bucket_notification_configuration(Bucket=bucket.name)
+    notifications = dict(s3.get_bucket_notification_configuration(Bucket=bucket.name))
     if bucket.eventbridge_notifications and "EventBridgeConfiguration" not in notifications:
         s3.put_bucket_notification_configuration(
             Bucket=bucket.name, NotificationConfiguration={"EventBridgeConfiguration": {}}

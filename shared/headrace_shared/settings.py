@@ -58,8 +58,8 @@ class InboxSettings(ServiceSettings):
     )
 
 
-class WarehouseSettings(BaseSettings):
-    """Mixed into the settings of services that speak to the warehouse."""
+class WarehouseSettings(ServiceSettings):
+    """What every service that speaks to the warehouse reads."""
 
     warehouse_dsn: str = Field(
         description="Postgres connection string (`postgresql://user:password@host:5432/db`).",

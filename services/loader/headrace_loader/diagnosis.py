@@ -271,8 +271,8 @@ def _bad_byte(line: int, byte: int, position: int) -> BadRow:
 
 
 def _reason(rows: Sequence[BadRow]) -> Reason:
-    most = len(rows) == MOST_BAD_ROWS
-    count = f"at least {len(rows)} bad rows" if most else _counted(len(rows))
+    lines = len({row.line for row in rows})
+    count = f"at least {lines} bad rows" if len(rows) == MOST_BAD_ROWS else _counted(lines)
     first = rows[0]
     place = f"line {first.line}" + (f", column {first.column}" if first.column else "")
     value = f" ({first.value!r})" if first.value is not None else ""

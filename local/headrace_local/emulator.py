@@ -1,0 +1,91 @@
+"""AWS on this machine: the emulator `ministack` as a child process on one loopback port.
+
+It keeps what it holds in memory. At a clean stop it writes its state to the data folder, and
+objects of the lake are written as they land; killed, it loses its queues and its log since the
+last clean stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from headrace_local.ports import LOOPBACK
+from headrace_local.resources import REGION
+from headrace_local.supervisor import Program
+
+ACCOUNT: Final = "000000000000"
+ACCESS_KEY_ID: Final = "headrace"
+SECRET_ACCESS_KEY: Final = "headrace-local"  # noqa: S105 - of the emulator, which takes any
+
+SERVICES: Final = "s3,sqs,events,dynamodb,sns,sts,iam"
+
+
+def emulator(
+    port: int, folder: Path, restarted: Callable[[], Awaitable[None]] | None = None
+) -> Program:
+    """The emulator as a program to supervise.
+
+    Args:
+        folder: where it keeps its state.
+        restarted: what to do when it comes back after a crash, without its queues.
+    """
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": LOOPBACK,
+        "MINISTACK_HOST": LOOPBACK,
+        "MINISTACK_REGION": REGION,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "SERVICES": SERVICES,
+        "LOG_LEVEL": "WARNING",
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(folder / "state"),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(folder / "lake"),
+    }
+
+    async def is_ready() -> bool:
+        return await asyncio.to_thread(_answers, f"{endpoint(port)}/_ministack/health")
+
+    return Program(
+        name="aws",
+        command=[sys.executable, "-m", "ministack"],
+        env=env,
+        is_ready=is_ready,
+        restarted=restarted,
+    )
+
+
+def endpoint(port: int) -> str:
+    """The URL that AWS clients speak to."""
+    return f"http://{LOOPBACK}:{port}"
+
+
+def credentials(port: int) -> dict[str, str]:
+    """The AWS_* environment of everything that speaks to the emulator; no profile of the user's
+    is read, so nothing can reach a real account by mistake."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint(port),
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own http URL
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
