@@ -115,7 +115,7 @@ def _binary(server: PostgresServer) -> list[str]:
 def _first_statements(server: PostgresServer, data: Path, password: str) -> None:
     """Postgres's single-user mode: no port is open before the password is set."""
     statements = (
-        f"create role {ROLE} login password '{password}';\n"
+        f"create role {ROLE} login createdb password '{password}';\n"
         f"create database {DATABASE} owner {ROLE} template template0 encoding 'UTF8';\n"
     )
     done = subprocess.run(

@@ -1,0 +1,106 @@
+"""Real parts for tests: one emulator and one Postgres per test worker; each test has its own
+resources (by prefix) and its own database on them."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import boto3
+import psycopg
+import pytest
+from psycopg import sql
+
+from headrace_local import emulator, postgres
+from headrace_local.ports import free_port
+from headrace_local.provision import Clients, provision
+from headrace_local.resources import REGION, describe
+from headrace_local.supervisor import Program
+from tests.real_parts import AwsStack
+
+START_SECONDS = 30
+
+
+@pytest.fixture(scope="session")
+def aws_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    port = free_port()
+    folder = tmp_path_factory.mktemp("aws")
+    with _running(emulator.emulator(port, folder), folder):
+        yield port
+
+
+@pytest.fixture
+def aws_stack(aws_port: int, monkeypatch: pytest.MonkeyPatch) -> AwsStack:
+    """Fresh bucket, bus, queues and table; the environment speaks to the emulator."""
+    for name, value in emulator.credentials(aws_port).items():
+        monkeypatch.setenv(name, value)
+    session = boto3.Session(emulator.ACCESS_KEY_ID, emulator.SECRET_ACCESS_KEY, region_name=REGION)
+    url = emulator.endpoint(aws_port)
+    clients = Clients(
+        s3=session.client("s3", endpoint_url=url),
+        sqs=session.client("sqs", endpoint_url=url),
+        events=session.client("events", endpoint_url=url),
+        dynamodb=session.client("dynamodb", endpoint_url=url),
+    )
+    resources = describe(f"test-{uuid4().hex[:12]}")
+    return AwsStack(url, resources, clients, provision(resources, clients, emulator.ACCOUNT))
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the server's first database."""
+    folder = tmp_path_factory.mktemp("postgres")
+    cluster, port = postgres.prepare(folder), free_port()
+    with _running(postgres.postgres(cluster, port, fsync=False), folder):
+        yield cluster.dsn(port)
+
+
+@pytest.fixture
+def warehouse_dsn(postgres_server: str) -> Iterator[str]:
+    """An empty database of the test's own."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    yield postgres_server.rpartition("/")[0] + f"/{name}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+        )
+
+
+@contextmanager
+def _running(program: Program, folder: Path) -> Iterator[None]:
+    with (folder / f"{program.name}.log").open("w") as log:
+        child = subprocess.Popen(
+            program.command,
+            env=dict(program.env),
+            user=program.user,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _await_ready(program, child, Path(log.name))
+            yield
+        finally:
+            child.send_signal(program.stop_signal)
+            child.wait(timeout=program.stop_seconds)
+
+
+def _await_ready(program: Program, child: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+
+    async def ready() -> bool:
+        while not await program.is_ready():
+            if child.poll() is not None or time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(0.05)
+        return True
+
+    if not asyncio.run(ready()):
+        pytest.fail(f"{program.name} did not start:\n{log.read_text()}", pytrace=False)
