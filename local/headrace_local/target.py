@@ -1,0 +1,135 @@
+"""Which platform a command speaks to: the one running on this machine, or one named outright.
+
+Whoever names a bucket, by option or environment, has named the platform: everything else then
+comes from options and the standard AWS environment too, so that the credentials of one platform
+never meet the bucket of another. Otherwise it is the platform of `stack.json`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from headrace_local.errors import UserError
+from headrace_local.stack import Stack, find_stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET_VARIABLE: Final = "LAKE_BUCKET"
+API_VARIABLE: Final = "HEADRACE_API_URL"
+ENDPOINT_VARIABLES: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+
+_CONNECT_SECONDS: Final = 5
+_READ_SECONDS: Final = 60
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Of the emulator; elsewhere boto3 finds them by itself."""
+
+    access_key_id: str
+    secret_access_key: str
+    region: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a file goes, and who is asked what became of it.
+
+    Args:
+        api_url: None where nobody can be asked.
+        endpoint_url: of S3; None leaves it to boto3.
+        credentials: None leaves them to boto3.
+    """
+
+    bucket: str
+    api_url: str | None
+    endpoint_url: str | None = None
+    credentials: Credentials | None = None
+
+
+def target_of(stack: Stack) -> Target:
+    """The platform on this machine."""
+    return Target(
+        bucket=stack.lake_bucket,
+        api_url=stack.api_url,
+        endpoint_url=stack.aws_endpoint_url,
+        credentials=Credentials(
+            stack.aws_access_key_id, stack.aws_secret_access_key, stack.aws_region
+        ),
+    )
+
+
+def find_target(
+    bucket: str | None,
+    api_url: str | None,
+    endpoint_url: str | None,
+    environment: Mapping[str, str] = os.environ,
+) -> Target:
+    """The platform that options, the environment or `stack.json` name, in this order.
+
+    Raises:
+        UserError: nothing names one, and none runs here.
+    """
+    bucket = bucket or environment.get(BUCKET_VARIABLE)
+    api_url = api_url or environment.get(API_VARIABLE)
+    if bucket is not None:
+        return Target(
+            bucket=bucket,
+            api_url=api_url,
+            endpoint_url=endpoint_url or _first(environment, ENDPOINT_VARIABLES),
+        )
+    here = target_of(_running())
+    return Target(
+        bucket=here.bucket,
+        api_url=api_url or here.api_url,
+        endpoint_url=endpoint_url or here.endpoint_url,
+        credentials=here.credentials,
+    )
+
+
+def find_api(api_url: str | None, environment: Mapping[str, str] = os.environ) -> str:
+    """The address of the API that an option, the environment or `stack.json` names.
+
+    Raises:
+        UserError: nothing names one, and no platform runs here.
+    """
+    return api_url or environment.get(API_VARIABLE) or _running().api_url
+
+
+def lake_client(target: Target) -> S3Client:
+    """An S3 client for the target's lake."""
+    import boto3
+    from botocore.config import Config
+
+    found = target.credentials
+    session = boto3.Session(
+        aws_access_key_id=found.access_key_id if found else None,
+        aws_secret_access_key=found.secret_access_key if found else None,
+        region_name=found.region if found else None,
+    )
+    config = Config(
+        retries={"mode": "standard", "max_attempts": 4},
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+    )
+    return session.client("s3", endpoint_url=target.endpoint_url, config=config)
+
+
+def _running() -> Stack:
+    try:
+        return find_stack()
+    except UserError as error:
+        raise UserError(
+            error.what,
+            error.where,
+            f"{error.what_to_do}; or name a platform elsewhere: --bucket and --api-url, "
+            f"or {BUCKET_VARIABLE} and {API_VARIABLE} in the environment",
+        ) from None
+
+
+def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((environment[name] for name in names if environment.get(name)), None)
