@@ -30,7 +30,7 @@ START_SECONDS = 30
 def aws_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     port = free_port()
     folder = tmp_path_factory.mktemp("aws")
-    with _running(emulator.emulator(port, folder), folder):
+    with _running(emulator.emulator(port, None), folder):
         yield port
 
 

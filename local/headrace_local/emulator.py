@@ -28,12 +28,12 @@ SERVICES: Final = "s3,sqs,events,dynamodb,sns,sts,iam"
 
 
 def emulator(
-    port: int, folder: Path, restarted: Callable[[], Awaitable[None]] | None = None
+    port: int, folder: Path | None, restarted: Callable[[], Awaitable[None]] | None = None
 ) -> Program:
     """The emulator as a program to supervise.
 
     Args:
-        folder: where it keeps its state.
+        folder: where it keeps its state; None for a platform that keeps nothing.
         restarted: what to do when it comes back after a crash, without its queues.
     """
     env = {
@@ -45,10 +45,7 @@ def emulator(
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "SERVICES": SERVICES,
         "LOG_LEVEL": "WARNING",
-        "PERSIST_STATE": "1",
-        "STATE_DIR": str(folder / "state"),
-        "S3_PERSIST": "1",
-        "S3_DATA_DIR": str(folder / "lake"),
+        **_persistence(folder),
     }
 
     async def is_ready() -> bool:
@@ -61,6 +58,17 @@ def emulator(
         is_ready=is_ready,
         restarted=restarted,
     )
+
+
+def _persistence(folder: Path | None) -> dict[str, str]:
+    if folder is None:
+        return {"PERSIST_STATE": "0", "S3_PERSIST": "0"}
+    return {
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(folder / "state"),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(folder / "lake"),
+    }
 
 
 def endpoint(port: int) -> str:

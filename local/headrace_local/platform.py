@@ -157,7 +157,8 @@ class Platform:
             # Killed and restarted, the emulator comes back without queues and rules.
             await asyncio.to_thread(self._provision, ports)
 
-        aws = emulator.emulator(ports.aws, self._data / "aws", provisioned)
+        folder = None if self.options.ephemeral else self._data / "aws"
+        aws = emulator.emulator(ports.aws, folder, provisioned)
         dsn, _ = await asyncio.gather(self._start_postgres(ports), self._supervise(aws))
         return await asyncio.to_thread(self._provision, ports), dsn
 

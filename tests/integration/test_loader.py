@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -119,7 +119,7 @@ def bad(outcome: Outcome) -> list[tuple[int, str | None, str | None]]:
     return [(row.line, row.column, row.value) for row in outcome.reason.bad_rows]
 
 
-GOOD_FILES = {
+GOOD_FILES: dict[str, tuple[bytes, list[tuple[Any, ...]]]] = {
     "plain": (b"id,name,day\n1,a,2026-01-02\n", [(1, "a", "2026-01-02")]),
     "no final newline": (b"id,name,day\n1,a,2026-01-02", [(1, "a", "2026-01-02")]),
     "crlf": (b"id,name,day\r\n1,a,2026-01-02\r\n", [(1, "a", "2026-01-02")]),
@@ -433,10 +433,7 @@ async def test_content_does_not_depend_on_the_order_of_loading(
 
 
 async def test_two_tables_of_a_new_database_at_once(road: Road) -> None:
-    contracts: list[Callable[[], Awaitable[Outcome]]] = [
-        lambda number=number: road.contract(f"fresh.t{number}") for number in range(6)
-    ]
-    outcomes = await asyncio.gather(*(contract() for contract in contracts))
+    outcomes = await asyncio.gather(*(road.contract(f"fresh.t{number}") for number in range(6)))
     assert all(isinstance(outcome, Applied) for outcome in outcomes)
 
 

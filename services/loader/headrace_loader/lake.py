@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.type_defs import GetObjectOutputTypeDef
 
 BLOCK_BYTES: Final = 256 * 1024
+
+_BLOCKS_AHEAD: Final = 8
+"""Two megabytes a load: enough to keep COPY fed, little beside what a process holds anyway."""
 
 _GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed"})
 _OTHER_ETAG: Final = frozenset({"412", "PreconditionFailed"})
@@ -43,8 +47,8 @@ class S3Lake:
             TransientError: the lake could not be reached, or the stream broke off.
         """
         answer = await self._get(drop)
-        async with answer["Body"]:
-            yield _blocks(answer)
+        async with answer["Body"], _read_ahead(_blocks(answer)) as blocks:
+            yield blocks
 
     async def _get(self, drop: Drop) -> GetObjectOutputTypeDef:
         with transient_aws_errors(f"reading {drop.key}"):
@@ -89,6 +93,35 @@ async def _blocks(answer: GetObjectOutputTypeDef) -> Blocks:
             yield block
     if read != answer["ContentLength"]:
         raise TransientError(f"the object ended after {read} of {answer['ContentLength']} bytes")
+
+
+@asynccontextmanager
+async def _read_ahead(blocks: Blocks) -> AsyncIterator[Blocks]:
+    """Reads on while the warehouse is busy with what it has: the two take turns otherwise."""
+    ready: asyncio.Queue[bytes | Exception] = asyncio.Queue(_BLOCKS_AHEAD)
+
+    async def read() -> None:
+        try:
+            async for block in blocks:
+                await ready.put(block)
+            await ready.put(b"")
+        except Exception as error:  # noqa: BLE001 - raised again by whoever takes the blocks
+            await ready.put(error)
+
+    reading = asyncio.create_task(read())
+    try:
+        yield _taken(ready)
+    finally:
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
+
+
+async def _taken(ready: asyncio.Queue[bytes | Exception]) -> Blocks:
+    while block := await ready.get():
+        if isinstance(block, Exception):
+            raise block
+        yield block
 
 
 def _gone(drop: Drop) -> PermanentError:

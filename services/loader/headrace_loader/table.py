@@ -88,7 +88,6 @@ async def _add_lineage(connection: AsyncConnection[Any], drop: Drop) -> None:
         sql.Identifier(LINEAGE_COLUMN),
         _index_name(str(drop.table_name)),
     )
-    default = sql.SQL("nullif(current_setting('headrace.drop_id', true), '')::uuid")
     await connection.execute(
         sql.SQL("alter table {} add column if not exists {} uuid").format(
             table_identifier(drop), column
@@ -96,8 +95,8 @@ async def _add_lineage(connection: AsyncConnection[Any], drop: Drop) -> None:
     )
     # Set apart from the column's birth: rows that were there before Headrace stay without one.
     await connection.execute(
-        sql.SQL("alter table {} alter column {} set default {}").format(
-            table_identifier(drop), column, default
+        sql.SQL("alter table {} alter column {} set default headrace.loading_drop_id()").format(
+            table_identifier(drop), column
         )
     )
     await connection.execute(
