@@ -1,0 +1,88 @@
+"""The log as a DynamoDB table: one conditional update a fact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from headrace_logger.states import Update
+from headrace_shared.aws import error_code, transient_aws_errors
+from headrace_shared.log_schema import KEY
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_dynamodb.type_defs import AttributeValueTypeDef
+
+
+class DynamoDBLog:
+    """Writes updates of drops' items. Raises TransientError when the table asks for another try.
+
+    The SDK's own retries make a refused condition ambiguous: the first try may have been written
+    and its answer lost. Here that is harmless, for a refusal says only that the item stands at
+    this place of the road or beyond it, whoever wrote it.
+    """
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    async def write(self, update: Update) -> bool:
+        """Whether the update moved the item; if not, it has at most completed the timeline."""
+        with transient_aws_errors("writing the log"):
+            moved = await self._update(
+                update,
+                "attribute_not_exists(#state_order) OR #state_order < :order",
+                {**update.attributes, update.step_name: update.step},
+                update.removed,
+            )
+            if not moved:
+                await self._update(
+                    update, "attribute_not_exists(#0)", {update.step_name: update.step}, ()
+                )
+        return moved
+
+    async def _update(
+        self,
+        update: Update,
+        condition: str,
+        attributes: Mapping[str, Any],
+        removed: tuple[str, ...],
+    ) -> bool:
+        names = {f"#{index}": name for index, name in enumerate((*attributes, *removed))}
+        values = {f":{index}": _encoded(value) for index, value in enumerate(attributes.values())}
+        sets = ", ".join(f"#{index} = :{index}" for index in range(len(attributes)))
+        removes = ", ".join(f"#{index}" for index in range(len(attributes), len(names)))
+        if "#state_order" in condition:
+            names["#state_order"] = "state_order"
+            values[":order"] = _encoded(update.order)
+        try:
+            await self._client.update_item(
+                TableName=self._table,
+                Key={KEY: {"S": update.key}},
+                UpdateExpression=f"SET {sets}" + (f" REMOVE {removes}" if removes else ""),
+                ConditionExpression=condition,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+
+def _encoded(value: Any) -> AttributeValueTypeDef:
+    """A value of an item in DynamoDB's own notation; items hold texts, whole numbers, lists and
+    maps alone."""
+    match value:
+        case str():
+            return {"S": value}
+        case int():
+            return {"N": str(value)}
+        case Mapping():
+            return {"M": {str(name): _encoded(part) for name, part in value.items()}}
+        case list() | tuple():
+            return {"L": [_encoded(part) for part in value]}
+    raise TypeError(f"no item of the log holds a {type(value).__name__}")

@@ -1,0 +1,40 @@
+"""Joins the logger's parts: a fact in, the log brought up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from headrace_logger.states import Update, update_for
+from headrace_shared.facts import Fact, decode
+from headrace_shared.inbox import Failure, Message
+from headrace_shared.logging import drop_context, get_logger
+
+_log = get_logger(__name__)
+
+
+class Log(Protocol):
+    """Where updates go."""
+
+    async def write(self, update: Update) -> bool:
+        """Whether the update moved the item."""
+
+
+class LoggerHandler:
+    """Writes one fact; repeats and late ones are harmless. It publishes nothing itself."""
+
+    def __init__(self, log: Log, *, expiry_days: int) -> None:
+        self._table = log
+        self._expiry_days = expiry_days
+
+    async def handle(self, message: Message) -> Sequence[Fact]:
+        """One fact, one conditional update."""
+        fact = decode(message.body)
+        with drop_context(fact.drop):
+            moved = await self._table.write(update_for(fact, expiry_days=self._expiry_days))
+            _log.info("log.updated" if moved else "log.unchanged", fact=fact.detail_type)
+        return []
+
+    def failed(self, message: Message, failure: Failure) -> Sequence[Fact]:  # noqa: ARG002
+        """Nothing to tell: the fact itself stays in the queue, and at last in its dead letters."""
+        return []

@@ -1,0 +1,207 @@
+"""What does a fact change about its drop's item in the log? Decided without I/O.
+
+A state never moves backwards: an update holds only where its place on the road is greater than
+the item's. A fact that comes too late, or again, changes nothing but the timeline, which it may
+complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from headrace_shared.drop import Drop
+from headrace_shared.facts import (
+    ContractApplied,
+    DropRejected,
+    DropRouted,
+    DropSuperseded,
+    Fact,
+    LoadFailed,
+    LoadStarted,
+    LoadSucceeded,
+    Stage,
+)
+from headrace_shared.log_schema import (
+    ATTENTION_STATES,
+    END_STATES,
+    EXPIRY,
+    KEY,
+    State,
+    recent_partition,
+    state_order,
+    step_attribute,
+    table_partition,
+)
+from headrace_shared.reasons import Reason
+
+Item = Mapping[str, Any]
+
+_OF_A_STATE = ("attention_pk", "reason", "retry_at", "superseded_by")
+"""Attributes that belong to a state alone, and go when another one comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one fact asks of one item.
+
+    `attributes` are set and `removed` taken away if `order` is greater than the item's; the step
+    is added to the timeline in any case, unless it is there.
+    """
+
+    key: str
+    order: int
+    attributes: Mapping[str, Any]
+    removed: tuple[str, ...]
+    step_name: str
+    step: Mapping[str, Any]
+
+
+def update_for(fact: Fact, *, expiry_days: int) -> Update:
+    """The update that a fact asks for.
+
+    Args:
+        expiry_days: when the item expires after this fact; 0 for never.
+    """
+    state, attempt, stage = _state(fact), _attempt(fact), _stage(fact)
+    status = "fail" if state in (State.WAITING, State.REJECTED, State.FAILED) else "success"
+    order = state_order(state, attempt)
+    attributes: dict[str, Any] = {
+        "state": str(state),
+        "state_order": order,
+        "stage": str(stage),
+        "status": status,
+        "attempts": attempt,
+        "updated_at": milliseconds(fact.occurred_at),
+        "traceparent": fact.traceparent,
+        **_of_drop(fact.drop),
+        **_of_fact(fact),
+    }
+    if state in END_STATES:
+        attributes["duration_ms"] = _since_landing(fact)
+    if state in ATTENTION_STATES:
+        attributes["attention_pk"] = recent_partition(fact.drop.drop_id)
+    if expiry_days:
+        expires = fact.occurred_at + timedelta(days=expiry_days)
+        attributes[EXPIRY] = int(expires.timestamp())
+    present = {name: value for name, value in attributes.items() if value is not None}
+    step = {
+        "at": milliseconds(fact.occurred_at),
+        "state": str(state),
+        "stage": str(stage),
+        "status": status,
+        "attempt": attempt,
+    }
+    reason = _reason(fact)
+    return Update(
+        key=str(fact.drop.drop_id),
+        order=order,
+        attributes=present,
+        removed=tuple(name for name in _OF_A_STATE if name not in present),
+        step_name=step_attribute(state, attempt),
+        step=step | ({"message": reason.message} if reason else {}),
+    )
+
+
+def applied(item: Item, update: Update) -> Item:
+    """The item after the update: what the adapter's conditional writes do, as a pure function."""
+    step = {} if update.step_name in item else {update.step_name: update.step}
+    if item and item["state_order"] >= update.order:
+        return {**item, **step}
+    kept = {name: value for name, value in item.items() if name not in update.removed}
+    return {**kept, KEY: update.key, **update.attributes, **step}
+
+
+def milliseconds(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds: texts of one length, which sort as the times do."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + (
+        f"{moment.microsecond // 1000:03d}Z"
+    )
+
+
+def _of_drop(drop: Drop) -> dict[str, Any]:
+    table = (
+        table_partition(drop.db_name, drop.table_name) if drop.db_name and drop.table_name else None
+    )
+    return {
+        "table_pk": table,
+        "recent_pk": recent_partition(drop.drop_id),
+        "db_name": drop.db_name,
+        "action": drop.action and str(drop.action),
+        "table_name": drop.table_name,
+        "file": drop.file,
+        "bucket": drop.bucket,
+        "key": drop.key,
+        "version_id": drop.version_id,
+        "etag": drop.etag,
+        "size_bytes": drop.size_bytes,
+        "sequencer": drop.sequencer,
+        "landed_at": milliseconds(drop.landed_at),
+        "landed_timestamp": drop.landed_timestamp.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _of_fact(fact: Fact) -> dict[str, Any]:
+    reason = _reason(fact)
+    told: dict[str, Any] = {"reason": reason.model_dump(exclude_none=True) if reason else None}
+    match fact:
+        case LoadSucceeded():
+            told |= {
+                "rows_loaded": fact.rows_loaded,
+                "rows_quarantined": fact.rows_quarantined,
+                "load_ms": fact.duration_ms,
+                "contract_id": fact.contract_id and str(fact.contract_id),
+            }
+        case ContractApplied():
+            told |= {
+                "rows_loaded": 0,
+                "rows_quarantined": 0,
+                "load_ms": fact.duration_ms,
+                "changes": list(fact.changes),
+            }
+        case DropRejected() | DropSuperseded():
+            told |= {"rows_loaded": 0, "rows_quarantined": 0}
+        case LoadFailed(final=False, retry_in_seconds=float(seconds)):
+            told["retry_at"] = milliseconds(fact.occurred_at + timedelta(seconds=seconds))
+        case _:
+            pass
+    if isinstance(fact, DropSuperseded):
+        told["superseded_by"] = str(fact.superseded_by)
+    return told
+
+
+def _state(fact: Fact) -> State:
+    match fact:
+        case DropRouted():
+            return State.ROUTED
+        case LoadStarted():
+            return State.LOADING
+        case LoadFailed():
+            return State.FAILED if fact.final else State.WAITING
+        case LoadSucceeded() | ContractApplied():
+            return State.LOADED
+        case DropRejected():
+            return State.REJECTED
+        case DropSuperseded():
+            return State.SUPERSEDED
+
+
+def _stage(fact: Fact) -> Stage:
+    if isinstance(fact, DropRejected | LoadFailed):
+        return fact.stage
+    return Stage.ROUTE if isinstance(fact, DropRouted) else Stage.LOAD
+
+
+def _attempt(fact: Fact) -> int:
+    return 1 if isinstance(fact, DropRouted) else fact.attempt
+
+
+def _reason(fact: Fact) -> Reason | None:
+    return fact.reason if isinstance(fact, DropRejected | LoadFailed) else None
+
+
+def _since_landing(fact: Fact) -> int:
+    # AWS gives the landing in whole seconds: up to a second of this is not the platform's.
+    return max(0, round((fact.occurred_at - fact.drop.landed_at).total_seconds() * 1000))
