@@ -116,7 +116,7 @@ def test_known_drop_is_followed_by_its_id_to_its_end() -> None:
     ours = an_item(state=State.LOADING)
     api.items.append(ours)
     follower.look([journey])
-    assert not journey.ended
+    assert journey.item == ours
 
     api.becomes(ours.drop_id, State.REJECTED)
     follower.look([journey])
