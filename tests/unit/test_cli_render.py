@@ -106,7 +106,7 @@ def test_lines_of_all_states_are_aligned() -> None:
 def test_line_of_an_upload_shows_how_far_it_is() -> None:
     journey = a_journey()
     journey.note(500_000)
-    assert "25 % of 2.0 MB" in render.journey_line(journey, 20, 0.0).plain
+    assert "25 %" in render.journey_line(journey, 20, 0.0).plain
 
 
 def test_every_state_has_a_style() -> None:
