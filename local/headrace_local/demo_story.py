@@ -30,6 +30,8 @@ from headrace_local.upload import Uploader
 from headrace_local.views import LinesView
 
 _PATIENCE_SECONDS: Final = 60.0
+_KEY_WIDTH: Final = 45
+_AND_FOUR: Final = "  # and four more"
 _CLOCK_MARGIN: Final = timedelta(seconds=2)
 
 DATABASE: Final = "nyc"
@@ -93,19 +95,20 @@ class Story:
     def _contracts(self) -> None:
         self._act("A contract for each table", "It says which columns the table has.")
         files = [self._schema(table) for table in TABLES]
-        self._type("drop", self._files.contracts["flights"], f"{DATABASE}/schema/flights/")
+        self._type(self._files.contracts["flights"], f"{DATABASE}/schema/flights/", _AND_FOUR)
         self._drop(files)
 
     def _data(self) -> None:
         action = "truncate" if self._has_flights() else "append"
         replaces = " They replace what an earlier demo loaded." if action == "truncate" else ""
         self._act("The data: five tables", f"Public files of nycflights13.{replaces}")
-        self._type("drop", self._files.tables["flights"], f"{DATABASE}/{action}/flights/")
+        self._type(self._files.tables["flights"], f"{DATABASE}/{action}/flights/", _AND_FOUR)
         self._drop([self._planned(self._files.tables[table], action, table) for table in TABLES])
 
     def _truncate(self) -> None:
         self._act(
-            "A corrected file replaces a table", "With the action truncate, in one transaction."
+            "A corrected file replaces a table",
+            "In one transaction: a reader sees the old names or the new ones.",
         )
         self._one(self._files.airlines_corrected, "truncate", "airlines")
 
@@ -135,7 +138,7 @@ class Story:
         self._act("The missing contract comes", "The file that waited is loaded by itself.")
         table = waiting.planned.key.split("/")[2]
         contract = self._planned(self._files.contracts["holidays"], "schema", table)
-        self._type("drop", self._files.contracts["holidays"], f"{DATABASE}/schema/{table}/")
+        self._type(self._files.contracts["holidays"], f"{DATABASE}/schema/{table}/")
         self._drop([contract])
         self._travel([waiting], lambda travel: travel.follow([waiting]))
 
@@ -186,7 +189,7 @@ class Story:
         self._out.print()
 
     def _one(self, path: Path, action: str, table: str, *, until_waiting: bool = False) -> Journey:
-        self._type("drop", path, f"{DATABASE}/{action}/{table}/")
+        self._type(path, f"{DATABASE}/{action}/{table}/")
         return self._drop([self._planned(path, action, table)], until_waiting=until_waiting)[0]
 
     def _schema(self, table: str) -> Planned:
@@ -211,9 +214,8 @@ class Story:
         until_waiting: bool = False,
     ) -> None:
         self._check_stop()
-        # A second's end is waited for nowhere: drops of one second are ordered by their sequencers.
         follower = Follower.before_upload(self._api, datetime.now(UTC) - _CLOCK_MARGIN)
-        with LinesView(self._out, journeys) as view:
+        with LinesView(self._out, journeys, least_width=_KEY_WIDTH) as view:
             go(
                 Travel(
                     self._uploader,
@@ -274,8 +276,8 @@ class Story:
         self._out.print()
         self._out.print(Text(title, style="bold"))
 
-    def _type(self, command: str, path: Path, destination: str) -> None:
-        self._command(f"headrace {command} {_quoted(path)} {destination}")
+    def _type(self, path: Path, destination: str, comment: str = "") -> None:
+        self._command(f"headrace drop {_quoted(path)} {destination}{comment}")
 
     def _command(self, line: str) -> None:
         self._out.print(Text(f"$ {line}", style="dim"), soft_wrap=True)

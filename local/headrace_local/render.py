@@ -40,7 +40,7 @@ STYLES: Final = {
 }
 
 _STATE_WIDTH: Final = 10
-_FIGURES_WIDTH: Final = 42
+_FIGURES_WIDTH: Final = 39
 _LEAST_KEY_WIDTH: Final = 20
 _PIPED_WIDTH: Final = 10_000
 
@@ -62,12 +62,13 @@ def state_text(state: str, width: int = 0) -> Text:
     return Text(f"{state:<{width}}", style=STYLES.get(state, ""))
 
 
-def key_width(keys: Iterable[str], line_width: int | None) -> int:
+def key_width(keys: Iterable[str], line_width: int | None, *, least: int = 0) -> int:
     """How wide the key's column is: as the longest key, as far as the line (if any) has room."""
     longest = max((cell_len(plain(key)) for key in keys), default=0)
+    width = max(longest, least)
     if line_width is not None:
-        longest = min(longest, line_width - _STATE_WIDTH - _FIGURES_WIDTH)
-    return max(_LEAST_KEY_WIDTH, longest)
+        width = min(width, line_width - _STATE_WIDTH - _FIGURES_WIDTH)
+    return max(_LEAST_KEY_WIDTH, width)
 
 
 def journey_line(journey: Journey, width: int, seconds_since_landing: float) -> Text:
@@ -81,9 +82,9 @@ def journey_line(journey: Journey, width: int, seconds_since_landing: float) -> 
     return Text.assemble(
         state_text(state, _STATE_WIDTH),
         _cell(shortened(journey.planned.key, width), width),
-        Text(f"  {_rows(journey):>15}", style="" if journey.loaded else "dim"),
+        Text(f"  {_rows(journey):>13}", style="" if journey.loaded else "dim"),
         Text(f"  {_speed(journey):>10}"),
-        Text(f"  {milliseconds(spent):>11}", style="" if journey.ended else "dim"),
+        Text(f"  {milliseconds(spent):>10}", style="" if journey.ended else "dim"),
     )
 
 
@@ -111,7 +112,7 @@ def _sent(journey: Journey) -> str:
     whole = journey.planned.size_bytes
     if not whole:
         return size(journey.sent_bytes) if journey.sent_bytes else ""
-    return f"{min(journey.sent_bytes * 100 // whole, 100)} % of {size(whole)}"
+    return f"{min(journey.sent_bytes * 100 // whole, 100)} %"
 
 
 def _speed(journey: Journey) -> str:
@@ -133,7 +134,7 @@ def journey_reason(journey: Journey) -> RenderableType | None:
 
 def item_reason(item: DropItem) -> RenderableType | None:
     """Why a drop is where it is; None for one that is loaded or on its way."""
-    where = f"s3://{item.bucket}/{item.key}"
+    where = f"s3://{item.bucket}/{item.key}, drop {item.drop_id}"
     if item.state is State.SUPERSEDED:
         by = f" ({item.superseded_by})" if item.superseded_by else ""
         return _labelled(

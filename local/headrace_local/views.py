@@ -28,17 +28,27 @@ class LinesView:
 
     Args:
         ends_at_landing: whether being in the lake is the end that is shown.
+        least_width: of the key's column, to align several views with each other.
     """
 
     def __init__(
-        self, console: Console, journeys: Sequence[Journey], *, ends_at_landing: bool = False
+        self,
+        console: Console,
+        journeys: Sequence[Journey],
+        *,
+        ends_at_landing: bool = False,
+        least_width: int = 0,
     ) -> None:
         self._console = console
         self._journeys = journeys
         self._ends_at_landing = ends_at_landing
         room = console.width if console.is_terminal else None
-        self._width = render.key_width((journey.planned.key for journey in journeys), room)
-        self._told: dict[Journey, str] = {}
+        keys = (journey.planned.key for journey in journeys)
+        self._width = render.key_width(keys, room, least=least_width)
+        # What is known of a journey at the start was told by another view.
+        self._told = {
+            journey: render.journey_state(journey) for journey in journeys if journey.item
+        }
         self._live = (
             Live(
                 console=console,
