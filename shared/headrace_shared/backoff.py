@@ -7,7 +7,7 @@ from typing import Final
 BASE_SECONDS: Final = 1.0
 CAP_SECONDS: Final = 300.0
 
-WAIT_BASE_SECONDS: Final = 2.0
+WAIT_BASE_SECONDS: Final = 1.0
 WAIT_CAP_SECONDS: Final = 90.0
 
 

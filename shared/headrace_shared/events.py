@@ -32,5 +32,5 @@ CATALOGUE: Final[dict[str, str]] = {
     "log.unchanged": "A repeated or late fact; at most it completed the timeline.",
     "request.answered": "The API answered a request.",
     "request.failed": "A bug in the API; with its traceback.",
-    "warehouse.unreachable": "The API could not reach the warehouse.",
+    "request.unanswerable": "The API could not reach the log or the warehouse.",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -76,7 +77,7 @@ class SqsQueue:
             await self._client.change_message_visibility(
                 QueueUrl=self._url,
                 ReceiptHandle=message.receipt,
-                VisibilityTimeout=min(round(seconds), _MAX_VISIBILITY_SECONDS),
+                VisibilityTimeout=min(math.ceil(seconds), _MAX_VISIBILITY_SECONDS),
             )
 
     async def delete(self, message: Message) -> None:

@@ -1,0 +1,29 @@
+"""Runs the API: `python -m headrace_api`."""
+
+from __future__ import annotations
+
+import uvicorn
+
+from headrace_api.app import make_app
+from headrace_api.settings import ApiSettings
+from headrace_shared.logging import configure, get_logger
+from headrace_shared.settings import load_settings
+
+
+def main() -> None:
+    """Reads the settings and serves until a signal comes."""
+    settings = load_settings(ApiSettings)
+    configure("api", settings)
+    get_logger("headrace_api").info("service.started", port=settings.api_port)
+    uvicorn.run(
+        make_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,275 @@
+"""Reads the log in DynamoDB: by key conditions alone, never by a scan."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from headrace_shared.aws import transient_aws_errors
+from headrace_shared.drop import drop_id_bounds, landing_time
+from headrace_shared.log_schema import (
+    ATTENTION,
+    ATTENTION_STATES,
+    BY_TABLE,
+    INDEX_KEYS,
+    KEY,
+    RECENT,
+    State,
+    recent_partitions,
+    table_partition,
+)
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_dynamodb.type_defs import QueryInputTypeDef
+
+MOST_MONTHS: Final = 24
+"""How many months without a single drop are looked through before the search ends."""
+
+MOST_READS: Final = 40
+"""Queries that one page may cost; where a filter leaves little, the page ends early."""
+
+_MOST_UNFINISHED: Final = 1_000
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DropFilter:
+    """Which drops are asked for. `tables` are (db_name, table_name); None means every table."""
+
+    tables: Sequence[tuple[str, str]] | None
+    landed_from: datetime | None
+    landed_to: datetime | None
+    state: State | None
+    key: str | None
+    after: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`last` is where the next page begins; None when there is nothing further."""
+
+    items: list[Item]
+    last: UUID | None
+
+
+class _Budget:
+    def __init__(self, reads: int) -> None:
+        self.left = reads
+
+
+class DynamoDBLogStore:
+    """Raises TransientError when the table cannot be reached."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    async def ping(self) -> None:
+        """Really asks the table."""
+        with transient_aws_errors("the log"):
+            await self._client.get_item(TableName=self._table, Key={KEY: {"S": "ping"}})
+
+    async def drop(self, drop_id: UUID) -> Item | None:
+        """One drop, as it is now."""
+        with transient_aws_errors("the log"):
+            answer = await self._client.get_item(
+                TableName=self._table, Key={KEY: {"S": str(drop_id)}}, ConsistentRead=True
+            )
+        return _decoded(answer["Item"]) if "Item" in answer else None
+
+    async def page(self, wanted: DropFilter, limit: int) -> Page:
+        """The newest drops that pass the filter, in the order of landing."""
+        low, high = drop_id_bounds(wanted.landed_from, wanted.landed_to)
+        if wanted.after is not None and wanted.after.int <= high.int:
+            high = UUID(int=wanted.after.int - 1)
+        if low.int > high.int:
+            return Page([], None)
+        if wanted.tables is not None and wanted.state not in ATTENTION_STATES:
+            partitions = [table_partition(*table) for table in wanted.tables]
+            return await self._merged(BY_TABLE, partitions, low, high, wanted, limit)
+        return await self._by_month(low, high, wanted, limit)
+
+    async def count_unfinished(self, db_name: str, table_name: str) -> dict[State, int]:
+        """Drops of a table that the ledger does not know: under way, waiting or failed; by state,
+        each counted up to a thousand."""
+        counts: dict[State, int] = {}
+        for state in sorted(ATTENTION_STATES - {State.REJECTED}):
+            wanted = DropFilter([(db_name, table_name)], None, None, state, None, None)
+            page = await self.page(wanted, _MOST_UNFINISHED)
+            if page.items:
+                counts[state] = len(page.items)
+        return counts
+
+    async def _by_month(self, low: UUID, high: UUID, wanted: DropFilter, limit: int) -> Page:
+        index = ATTENTION if wanted.state in ATTENTION_STATES else RECENT
+        newest = min(landing_time(high), datetime.now(UTC).replace(microsecond=0))
+        month, empty, found = newest.date().replace(day=1), 0, list[Item]()
+        oldest = landing_time(low).date().replace(day=1)
+        while month >= oldest and empty < MOST_MONTHS:
+            page = await self._merged(
+                index, recent_partitions(month), low, high, wanted, limit - len(found)
+            )
+            found += page.items
+            if page.last is not None:
+                return Page(found, page.last)
+            empty = 0 if page.items else empty + 1
+            month = _month_before(month)
+        return Page(found, None)
+
+    async def _merged(
+        self,
+        index: str,
+        partitions: Sequence[str],
+        low: UUID,
+        high: UUID,
+        wanted: DropFilter,
+        limit: int,
+    ) -> Page:
+        """Partitions merged by drop id, newest first; one item more than asked tells of a next
+        page."""
+        budget = _Budget(MOST_READS + len(partitions))
+        streams = [
+            _Stream(self._items(index, partition, low, high, wanted, limit + 1, budget))
+            for partition in partitions
+        ]
+        await asyncio.gather(*(stream.advance() for stream in streams))
+        heap = [(-stream.head_id.int, place) for place, stream in enumerate(streams) if stream.head]
+        heapq.heapify(heap)
+        found: list[Item] = []
+        while heap and len(found) <= limit:
+            _, place = heapq.heappop(heap)
+            stream = streams[place]
+            if stream.exhausted_budget:
+                return Page(found[:limit], stream.head_id)
+            assert stream.head is not None
+            found.append(stream.head)
+            await stream.advance()
+            if stream.head:
+                heapq.heappush(heap, (-stream.head_id.int, place))
+        if len(found) > limit:
+            return Page(found[:limit], UUID(found[limit - 1][KEY]))
+        return Page(found, None)
+
+    async def _items(
+        self,
+        index: str,
+        partition: str,
+        low: UUID,
+        high: UUID,
+        wanted: DropFilter,
+        limit: int,
+        budget: _Budget,
+    ) -> AsyncIterator[Item]:
+        query = _query(self._table, index, partition, low, high, wanted, limit)
+        while True:
+            with transient_aws_errors("the log"):
+                answer = await self._client.query(**query)
+            budget.left -= 1
+            for raw in answer["Items"]:
+                yield _decoded(raw)
+            start = answer.get("LastEvaluatedKey")
+            if not start:
+                return
+            if budget.left <= 0:
+                # The reader goes on from here with its next page.
+                yield {KEY: start[KEY]["S"], _UNREAD: True}
+                return
+            query["ExclusiveStartKey"] = start
+
+
+_UNREAD: Final = "#unread"
+
+
+class _Stream:
+    """One partition, read as far as it is needed."""
+
+    def __init__(self, items: AsyncIterator[Item]) -> None:
+        self._items = items
+        self.head: Item | None = None
+
+    @property
+    def head_id(self) -> UUID:
+        assert self.head is not None
+        return UUID(self.head[KEY])
+
+    @property
+    def exhausted_budget(self) -> bool:
+        return self.head is not None and _UNREAD in self.head
+
+    async def advance(self) -> None:
+        self.head = await anext(self._items, None)
+
+
+def _query(
+    table: str,
+    index: str,
+    partition: str,
+    low: UUID,
+    high: UUID,
+    wanted: DropFilter,
+    limit: int,
+) -> QueryInputTypeDef:
+    names = {"#partition": INDEX_KEYS[index], "#id": KEY}
+    values: dict[str, Any] = {
+        ":partition": {"S": partition},
+        ":low": {"S": str(low)},
+        ":high": {"S": str(high)},
+    }
+    query: QueryInputTypeDef = {
+        "TableName": table,
+        "IndexName": index,
+        "KeyConditionExpression": "#partition = :partition AND #id BETWEEN :low AND :high",
+        "ScanIndexForward": False,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+    }
+    conditions = []
+    for name, value in (("state", wanted.state), ("key", wanted.key)):
+        if value is not None:
+            conditions.append(f"#{name} = :{name}")
+            names[f"#{name}"], values[f":{name}"] = name, {"S": str(value)}
+    if index != BY_TABLE and wanted.tables is not None:
+        wanted_tables = [table_partition(*one) for one in wanted.tables]
+        marks = [f":table{place}" for place in range(len(wanted_tables))]
+        conditions.append(f"#table IN ({', '.join(marks)})" if marks else "#table = :none")
+        names["#table"] = "table_pk"
+        values |= {mark: {"S": one} for mark, one in zip(marks, wanted_tables, strict=True)}
+        if not marks:
+            values[":none"] = {"S": ""}
+    if conditions:
+        # A filter is applied after the read (1 MB a page), so a Limit would count what it drops.
+        query["FilterExpression"] = " AND ".join(conditions)
+    else:
+        query["Limit"] = limit
+    return query
+
+
+def _month_before(month: date) -> date:
+    return date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1)
+
+
+def _decoded(raw: Mapping[str, Any]) -> Item:
+    return {name: _plain(value) for name, value in raw.items()}
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    kind, content = next(iter(value.items()))
+    match kind:
+        case "N":
+            number = Decimal(content)
+            return int(number) if number == number.to_integral_value() else float(number)
+        case "M":
+            return _decoded(content)
+        case "L":
+            return [_plain(part) for part in content]
+        case "NULL":
+            return None
+    return content

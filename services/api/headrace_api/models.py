@@ -1,0 +1,125 @@
+"""What the API answers with. Times are RFC 3339 in UTC; ids are UUIDs."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from headrace_shared.log_schema import State
+from headrace_shared.reasons import Reason
+
+_DROP_EXAMPLE: dict[str, JsonValue] = {
+    "drop_id": "6b00cbd6-60bc-8c70-b393-6596ffaf3568",
+    "db_name": "dev",
+    "action": "append",
+    "table_name": "user_data",
+    "file": "users.csv",
+    "bucket": "headrace-lake",
+    "key": "dev/append/user_data/users.csv",
+    "version_id": None,
+    "etag": "e5ebd4c02cefbe7955977c67ada242b7",
+    "landed_timestamp": "2026-11-20T22:38:14Z",
+    "state": "loaded",
+    "stage": "load",
+    "status": "success",
+    "rows_loaded": 120,
+    "rows_quarantined": 0,
+    "bytes": 4096,
+    "duration_ms": 84,
+    "load_ms": 31,
+    "attempts": 1,
+    "reason": None,
+    "superseded_by": None,
+    "retry_at": None,
+    "updated_at": "2026-11-20T22:38:14.204Z",
+}
+
+
+class DropItem(BaseModel):
+    """Where a drop is, and how it got there."""
+
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"example": _DROP_EXAMPLE})
+
+    drop_id: UUID
+    db_name: str | None = None
+    action: str | None = None
+    table_name: str | None = None
+    file: str | None = None
+    bucket: str
+    key: str
+    version_id: str | None = None
+    etag: str
+    landed_timestamp: str = Field(description="When the file landed, in whole seconds.")
+    state: State
+    stage: str = Field(description="The latest step: route, transform, test or load.")
+    status: str = Field(description="How the latest step went: success or fail.")
+    rows_loaded: int | None = Field(None, description="Null until the drop has ended.")
+    rows_quarantined: int | None = None
+    bytes: int = Field(description="Size of the object in the lake.", validation_alias="size_bytes")
+    duration_ms: int | None = Field(None, description="From landing to the end state.")
+    load_ms: int | None = Field(None, description="The work of the load alone.")
+    attempts: int
+    reason: Reason | None = Field(None, description="Why it waits, was rejected or failed.")
+    superseded_by: UUID | None = None
+    retry_at: str | None = Field(None, description="When a waiting drop is tried again.")
+    updated_at: str
+
+
+class Step(BaseModel):
+    """One step of a drop's road."""
+
+    at: str
+    state: State
+    stage: str
+    status: str
+    attempt: int
+    message: str | None = None
+
+
+class DropStory(DropItem):
+    """A drop and every step of its road."""
+
+    changes: list[str] = Field(default=[], description="What a contract changed.")
+    contract_id: UUID | None = Field(None, description="The contract that it was loaded under.")
+    timeline: list[Step]
+
+
+class DropPage(BaseModel):
+    """Drops, the newest first. A page may be short, or empty, and still have a next one."""
+
+    items: list[DropItem]
+    next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
+
+
+class TableItem(BaseModel):
+    """A table that has a contract."""
+
+    db_name: str
+    table_name: str
+    contract_id: UUID
+    last_loaded_at: str | None = None
+    last_drop_id: UUID | None = None
+
+
+class TableList(BaseModel):
+    """Every table that has a contract."""
+
+    items: list[TableItem]
+
+
+class TableDetail(TableItem):
+    """A table, its contract, and how its drops fared."""
+
+    contract: dict[str, Any]
+    row_count: int | None = Field(description="Null where the table cannot be read.")
+    row_count_is_exact: bool = Field(description="False: the database's own estimate.")
+    drops_by_state: dict[State, int]
+
+
+class Health(BaseModel):
+    """`ok`, or what is not."""
+
+    status: str
+    checks: dict[str, str] = {}

@@ -1,0 +1,178 @@
+"""Reads the warehouse: the ledger, the contracts, and how many rows a table has.
+
+Read-only transactions with a time limit; the API comes up, and stays up, while Postgres is down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection, sql
+from psycopg_pool import AsyncConnectionPool
+
+from headrace_shared.errors import TransientError
+from headrace_shared.log_schema import State
+
+_POOL_WAIT_SECONDS: Final = 3.0
+_COUNT_MILLISECONDS: Final = 500
+"""An exact count is worth this much; beyond it the database's estimate serves."""
+
+_TABLES: Final[LiteralString] = """
+    select distinct on (db_name, table_name)
+        contract.db_name, contract.table_name, contract.drop_id, contract.contract,
+        last.drop_id, last.applied_at
+    from headrace.contracts as contract left join lateral (
+        select drop_id, applied_at from headrace.ledger
+        where db_name = contract.db_name and table_name = contract.table_name
+          and outcome = 'loaded' and action <> 'schema'
+        order by drop_id desc limit 1
+    ) as last on true
+    where (%(db_name)s::text is null or contract.db_name = %(db_name)s)
+      and (%(table_name)s::text is null or contract.table_name = %(table_name)s)
+    order by db_name, table_name, contract.drop_id desc
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that has a contract."""
+
+    db_name: str
+    table_name: str
+    contract_id: UUID
+    contract: dict[str, Any]
+    last_drop_id: UUID | None
+    last_loaded_at: str | None
+
+
+class PostgresReader:
+    """Raises TransientError when the warehouse cannot be reached."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+        self._pool = pool
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, dsn: str, *, connections: int, statement_timeout_seconds: float
+    ) -> AsyncIterator[PostgresReader]:
+        """A reader; does not wait for the warehouse to answer."""
+
+        async def configure(connection: AsyncConnection[Any]) -> None:
+            milliseconds = str(round(statement_timeout_seconds * 1000))
+            await connection.execute(
+                "select set_config('statement_timeout', %s, false), "
+                "set_config('application_name', 'headrace-api', false)",
+                [milliseconds],
+            )
+            await connection.commit()
+            await connection.set_read_only(True)
+
+        pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
+            dsn,
+            min_size=0,
+            max_size=connections,
+            timeout=_POOL_WAIT_SECONDS,
+            kwargs={"connect_timeout": 3},
+            configure=configure,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+        )
+        await pool.open(wait=False)
+        try:
+            yield cls(pool)
+        finally:
+            await pool.close()
+
+    async def ping(self) -> None:
+        """Really asks the warehouse."""
+        await self._rows("select 1", {})
+
+    async def tables(
+        self, *, db_name: str | None = None, table_name: str | None = None
+    ) -> list[Table]:
+        """The tables that have a contract, in the order of their names."""
+        rows = await self._rows(_TABLES, {"db_name": db_name, "table_name": table_name})
+        return [
+            Table(
+                db_name=db,
+                table_name=table,
+                contract_id=contract_id,
+                contract=contract,
+                last_drop_id=last_id,
+                last_loaded_at=_rfc3339(last_at),
+            )
+            for db, table, contract_id, contract, last_id, last_at in rows
+        ]
+
+    async def databases_with(self, table_name: str) -> list[tuple[str, str]]:
+        """Every (db_name, table_name) of that table name that the ledger or a contract knows."""
+        rows = await self._rows(
+            "select db_name, table_name from headrace.contracts where table_name = %(name)s "
+            "union select db_name, table_name from headrace.ledger where table_name = %(name)s "
+            "order by 1",
+            {"name": table_name},
+        )
+        return [(db_name, name) for db_name, name in rows]
+
+    async def drops_by_state(self, db_name: str, table_name: str) -> dict[State, int]:
+        """How the drops of a table ended, by the ledger."""
+        rows = await self._rows(
+            "select outcome, count(*) from headrace.ledger "
+            "where db_name = %(db_name)s and table_name = %(table_name)s group by outcome",
+            {"db_name": db_name, "table_name": table_name},
+        )
+        return {State(outcome): count for outcome, count in rows}
+
+    async def row_count(self, db_name: str, table_name: str) -> tuple[int | None, bool]:
+        """The rows of a table, and whether they were counted or are the database's estimate."""
+        table = sql.Identifier(db_name, table_name)
+        async with self._connection() as connection:
+            with suppress(psycopg.errors.QueryCanceled):
+                async with connection.transaction():
+                    await connection.execute(
+                        "select set_config('statement_timeout', %s, true)",
+                        [str(_COUNT_MILLISECONDS)],
+                    )
+                    cursor = await connection.execute(
+                        sql.SQL("select count(*) from {}").format(table)
+                    )
+                    row = await cursor.fetchone()
+                    return (row[0] if row else None), True
+            cursor = await connection.execute(
+                "select reltuples::bigint from pg_class where oid = to_regclass(%s)",
+                [table.as_string(connection)],
+            )
+            row = await cursor.fetchone()
+            return (max(row[0], 0) if row else None), False
+
+    async def _rows(
+        self, query: LiteralString, values: dict[str, Any]
+    ) -> Sequence[tuple[Any, ...]]:
+        async with self._connection() as connection:
+            try:
+                return await (await connection.execute(query, values)).fetchall()
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+                return []  # no loader has ever started here: there is no ledger yet
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection[Any]]:
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except psycopg.errors.UndefinedTable:
+            raise
+        except psycopg.Error as error:
+            raise TransientError(f"the warehouse: {error}") from error
+
+
+def _rfc3339(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
