@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from uuid import UUID
@@ -82,15 +82,24 @@ class DropStory(DropItem):
 
     timeline: tuple[Step, ...] = ()
 
+    @property
+    def landed(self) -> datetime:
+        """As precisely as can be told: an end and how long it took give the milliseconds."""
+        ends = [step.at for step in self.timeline if step.state == self.state]
+        if self.landed_at is not None or self.duration_ms is None or not ends:
+            return super().landed
+        return ends[-1] - timedelta(milliseconds=self.duration_ms)
+
 
 class TableItem(_Answer):
-    """One table of the warehouse that has a contract."""
+    """One table of the warehouse that has a contract; the list leaves rows and drops out."""
 
     db_name: str
     table_name: str
-    row_count: int | None = None
     last_loaded_at: datetime | None = None
-    drops: dict[str, int] = Field(default_factory=dict)
+    row_count: int | None = None
+    row_count_is_exact: bool = True
+    drops_by_state: dict[str, int] = Field(default_factory=dict)
 
 
 class ApiUnreachableError(PlatformError):
@@ -156,6 +165,10 @@ class ApiClient:
         """Every table with a contract."""
         items = self.get("/v1/tables").get("items", [])
         return [self._read(TableItem, item) for item in items]
+
+    def table(self, db_name: str, table_name: str) -> TableItem:
+        """One table with its rows and the states of its drops."""
+        return self._read(TableItem, self.get(f"/v1/tables/{db_name}/{table_name}"))
 
     def get(self, path: str, query: dict[str, str | int] | None = None) -> Any:
         """The JSON document at a path.

@@ -78,7 +78,10 @@ class Demo:
         finally:
             await asyncio.wait({preparing})
             if self._platform is not None:
-                await self._platform.stop()
+                with _spinner("Ending the platform"):
+                    await self._platform.stop()
+                if self._interrupted.is_set():
+                    _say("The platform has ended; no process is left behind.")
 
     def _hear_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -27,6 +27,7 @@ _LEAST_DIGITS: Final = 5
 """These name 68 minutes; fewer would ask for whole days."""
 
 _CANDIDATES: Final = 5_000
+_COUNTED_TABLES: Final = 20
 
 ApiUrl = Annotated[
     str | None, typer.Option("--api-url", help="Where the API is.", envvar=API_VARIABLE)
@@ -43,7 +44,7 @@ def status(
     """Show the latest drops and the tables."""
     with ApiClient(find_api(api_url)) as api:
         drops = list(islice(api.drops(limit=limit), limit))
-        tables = api.tables()
+        tables = _told_tables(api)
     if as_json:
         _print_json(
             {"drops": [_plain(item) for item in drops], "tables": [_plain(t) for t in tables]}
@@ -117,6 +118,14 @@ def _only(found: Sequence[UUID], text: str) -> UUID:
             f"{len(found)} drops have ids that begin so.", text, f"Give more digits: {some}"
         )
     return found[0]
+
+
+def _told_tables(api: ApiClient) -> list[TableItem]:
+    """The tables, the latest loaded first; only so many with their rows, which cost a request."""
+    never = datetime.min.replace(tzinfo=UTC)
+    tables = sorted(api.tables(), key=lambda table: table.last_loaded_at or never, reverse=True)
+    counted, rest = tables[:_COUNTED_TABLES], tables[_COUNTED_TABLES:]
+    return [api.table(table.db_name, table.table_name) for table in counted] + rest
 
 
 def _print_status(drops: Sequence[DropItem], tables: Sequence[TableItem]) -> None:

@@ -59,11 +59,19 @@ def tables_table(tables: Sequence[TableItem], now: datetime) -> RenderableType:
     for item in tables:
         table.add_row(
             Text(f"{item.db_name}.{item.table_name}", style="bold"),
-            "" if item.row_count is None else count(item.row_count),
+            _rows(item),
             ago(item.last_loaded_at, now) if item.last_loaded_at else "never",
-            ", ".join(f"{number:,} {state}" for state, number in item.drops.items() if number),
+            ", ".join(
+                f"{number:,} {state}" for state, number in item.drops_by_state.items() if number
+            ),
         )
     return table
+
+
+def _rows(item: TableItem) -> str:
+    if item.row_count is None:
+        return ""
+    return count(item.row_count) if item.row_count_is_exact else f"about {count(item.row_count)}"
 
 
 def story(item: DropStory, now: datetime) -> RenderableType:
@@ -92,8 +100,8 @@ def _facts(item: DropStory, now: datetime) -> list[tuple[str, str]]:
         facts.append(
             ("rows", f"{count(item.rows_loaded or 0)} loaded, {count(quarantined)} quarantined")
         )
-    if item.changes is not None:
-        facts.append(("changes", "; ".join(item.changes) or "none: the table was as it says"))
+    if item.action == "schema" and item.state is State.LOADED:
+        facts.append(("changes", "; ".join(item.changes or ()) or "none: the table was as it says"))
     if item.duration_ms is not None:
         facts.append(("took", _took(item)))
     if item.attempts is not None and item.attempts > 1:

@@ -104,8 +104,10 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         parts = url.path.strip("/").split("/")
         if parts == ["v1", "tables"]:
-            table = {"db_name": "dev", "table_name": "t", "row_count": 2, "drops": {"loaded": 1}}
-            self._json(200, {"items": [table]})
+            self._json(200, {"items": [{"db_name": "dev", "table_name": "t"}]})
+        elif parts[:2] == ["v1", "tables"]:
+            counted = {"row_count": 2, "drops_by_state": {"loaded": 1}}
+            self._json(200, {"db_name": parts[2], "table_name": parts[3], **counted})
         elif parts == ["v1", "drops"]:
             limit = int(parse_qs(url.query)["limit"][0])
             self._json(200, {"items": self.server.items[:limit], "next_cursor": None})

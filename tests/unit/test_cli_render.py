@@ -168,7 +168,7 @@ def test_status_tells_drops_and_tables() -> None:
         table_name="t",
         row_count=1_000,
         last_loaded_at=LANDED_AT,
-        drops={"loaded": 2, "rejected": 0},
+        drops_by_state={"loaded": 2, "rejected": 0},
     )
     tables = text_of(tables_table([table], NOW)).splitlines()
     assert tables[1].split() == ["dev.t", "1,000", "3", "minutes", "ago", "2", "loaded"]
