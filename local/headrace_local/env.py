@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Final
 
 import typer
 
 from headrace_local.stack import Stack, find_stack
 
+# What would otherwise stand beside our credentials and turn them into another account's.
+_IN_THE_WAY: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
+
 
 def env(
     *,
-    unset: Annotated[bool, typer.Option("--unset", help="Print the opposite.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="stack.json as it is, instead of exports.")
+    ] = False,
 ) -> None:
-    """Print the running platform's addresses as shell exports: eval "$(headrace env)"."""
-    for name, value in exports(find_stack()).items():
-        typer.echo(f"unset {name}" if unset else f"export {name}={shlex.quote(value)}")
+    """Print the running platform's addresses as shell exports.
+
+    eval "$(headrace env)" makes aws, psql and your own scripts speak to it.
+    """
+    stack = find_stack()
+    typer.echo(stack.model_dump_json(indent=2) if as_json else exports(stack))
 
 
-def exports(stack: Stack) -> dict[str, str]:
-    """Names that AWS's own tools, and Headrace's, look for."""
+def exports(stack: Stack) -> str:
+    """Shell lines that set every variable, and unset what would spoil them."""
+    lines = [f"unset {' '.join(_IN_THE_WAY)}"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables(stack).items()]
+    return "\n".join(lines)
+
+
+def variables(stack: Stack) -> Mapping[str, str]:
+    """Name -> value: the standard AWS ones, and ours."""
+    inboxes = {f"{name.upper()}_INBOX_URL": url for name, url in stack.inboxes.items()}
+    dead = {f"{name.upper()}_DEAD_URL": url for name, url in stack.dead_letter_queues.items()}
     return {
         "AWS_ENDPOINT_URL": stack.aws_endpoint_url,
         "AWS_REGION": stack.aws_region,
@@ -31,5 +49,8 @@ def exports(stack: Stack) -> dict[str, str]:
         "BUS_NAME": stack.bus_name,
         "LOG_TABLE": stack.log_table,
         "WAREHOUSE_DSN": stack.warehouse_dsn,
+        "API_URL": stack.api_url,
         "HEADRACE_API_URL": stack.api_url,
+        **inboxes,
+        **dead,
     }
