@@ -178,7 +178,7 @@ class Story:
         self._list(
             (f"{me} status", "the latest drops, and the tables"),
             (
-                f"{me} show {str(rejected.drop_id)[:18] if rejected else 'DROP_ID'}",
+                f"{me} show {rejected.drop_id if rejected else 'DROP_ID'}",
                 "why one was rejected",
             ),
             (f"{me} drop examples/users/user_data.json dev/schema/user_data/", "a table of yours"),
