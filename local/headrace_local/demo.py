@@ -70,7 +70,8 @@ class Demo:
             stack = await self._find_or_start()
             if stack is None:
                 return _INTERRUPTED
-            story = Story(stack, await preparing, self._stop_story)
+            stays = self._stays or self._platform is None
+            story = Story(stack, await preparing, self._stop_story, stays=stays)
             if not await asyncio.to_thread(story.tell):
                 return _INTERRUPTED
             await self._end()

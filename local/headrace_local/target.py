@@ -82,7 +82,7 @@ def find_target(
             api_url=api_url,
             endpoint_url=endpoint_url or _first(environment, ENDPOINT_VARIABLES),
         )
-    here = target_of(_running())
+    here = target_of(_running(f"--bucket and --api-url, or {BUCKET_VARIABLE} and {API_VARIABLE}"))
     return Target(
         bucket=here.bucket,
         api_url=api_url or here.api_url,
@@ -97,7 +97,11 @@ def find_api(api_url: str | None, environment: Mapping[str, str] = os.environ) -
     Raises:
         UserError: nothing names one, and no platform runs here.
     """
-    return api_url or environment.get(API_VARIABLE) or _running().api_url
+    return (
+        api_url
+        or environment.get(API_VARIABLE)
+        or _running(f"--api-url, or {API_VARIABLE}").api_url
+    )
 
 
 def lake_client(target: Target) -> S3Client:
@@ -119,15 +123,14 @@ def lake_client(target: Target) -> S3Client:
     return session.client("s3", endpoint_url=target.endpoint_url, config=config)
 
 
-def _running() -> Stack:
+def _running(names: str) -> Stack:
     try:
         return find_stack()
     except UserError as error:
         raise UserError(
             error.what,
             error.where,
-            f"{error.what_to_do}; or name a platform elsewhere: --bucket and --api-url, "
-            f"or {BUCKET_VARIABLE} and {API_VARIABLE} in the environment",
+            f"{error.what_to_do}; or name a platform elsewhere: {names} in the environment",
         ) from None
 
 
