@@ -28,7 +28,6 @@ from headrace_local.views import LinesView
 _PATIENCE_SECONDS: Final = 60.0
 _KEY_WIDTH: Final = 45
 _AND_FOUR: Final = "  # and four more"
-_SHORT_ID: Final = 18
 _CLOCK_MARGIN: Final = timedelta(seconds=2)
 
 DATABASE: Final = "nyc"
@@ -189,7 +188,8 @@ class Story:
         )
         self._stage.tip("the latest drops, and the tables", f"{me} status")
         if self._stays and self._rejected and self._rejected.item:
-            drop_id = str(self._rejected.item.drop_id)[:_SHORT_ID]
+            # Whole: the ids of one second begin alike.
+            drop_id = self._rejected.item.drop_id
             self._stage.tip("why a drop was rejected, step by step", f"{me} show {drop_id}")
         self._stage.tip("every address, for aws, psql and the like", f'eval "$({me} env)"')
         self._stage.console.print()
