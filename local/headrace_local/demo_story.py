@@ -32,11 +32,6 @@ _CLOCK_MARGIN: Final = timedelta(seconds=2)
 
 DATABASE: Final = "nyc"
 
-_TRY: Final = (
-    "examples/users/user_data.json dev/schema/user_data/",
-    "examples/users/users.csv dev/append/user_data/",
-)
-
 _NONSENSE: Final = "my holidays/sun & sea, 100% blue.jpg"
 
 _QUERY: Final = """\
@@ -183,8 +178,11 @@ class Story:
                 "a platform that stays up and keeps its data; the rest in another terminal",
                 f"{me} up",
             )
+        users = self._files.contracts["flights"].parents[1] / "users"
         self._stage.tip(
-            "a table of yours, and rows for it", *(f"{me} drop {line}" for line in _TRY)
+            "a table of yours, and rows for it",
+            f"{me} drop {quoted(users / 'user_data.json')} dev/schema/user_data/",
+            f"{me} drop {quoted(users / 'users.csv')} dev/append/user_data/",
         )
         self._stage.tip("the latest drops, and the tables", f"{me} status")
         if self._stays and self._rejected and self._rejected.item:
