@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -19,7 +20,7 @@ from headrace_local import console, demo_data
 from headrace_local.demo_story import Story
 from headrace_local.errors import UserError
 from headrace_local.platform import Platform, PlatformOptions
-from headrace_local.stack import DATA_FOLDER, Stack, find_stack
+from headrace_local.stack import DATA_FOLDER, FILE_NAME, PLACE_VARIABLE, Stack, find_stack, read
 
 _FILES_FOLDER: Final = "demo-data"
 _INTERRUPTED: Final = 130
@@ -35,6 +36,9 @@ def demo(
             help="End the platform after the last line; on a terminal it stays up until Ctrl-C.",
         ),
     ] = False,
+    data: Annotated[
+        Path, typer.Option(help="Where the demo's files, stack.json and the logs go.")
+    ] = Path(DATA_FOLDER),
 ) -> None:
     """Load real public data before your eyes: contracts, files, mistakes, a query, a request.
 
@@ -42,17 +46,19 @@ def demo(
     and its data again.
     """
     stays = not leave and sys.stdin.isatty() and sys.stdout.isatty()
-    raise typer.Exit(asyncio.run(Demo(stays=stays).run()))
+    raise typer.Exit(asyncio.run(Demo(data, stays=stays).run()))
 
 
 class Demo:
     """One run: the story is told in a thread, while this loop keeps the platform and hears signals.
 
     Args:
+        folder: holds the demo's files, `stack.json` and the logs.
         stays: whether a platform of its own stays up after the last line, until Ctrl-C.
     """
 
-    def __init__(self, *, stays: bool) -> None:
+    def __init__(self, folder: Path, *, stays: bool) -> None:
+        self._folder = folder
         self._stays = stays
         self._started = time.monotonic()
         self._stop_story = threading.Event()
@@ -64,7 +70,7 @@ class Demo:
         self._hear_signals()
         _say(("Headrace demo", "bold"), ": every flight that left New York City in 2013")
         preparing = asyncio.create_task(
-            asyncio.to_thread(demo_data.prepare, Path(DATA_FOLDER) / _FILES_FOLDER)
+            asyncio.to_thread(demo_data.prepare, self._folder / _FILES_FOLDER)
         )
         try:
             stack = await self._find_or_start()
@@ -101,14 +107,24 @@ class Demo:
     async def _find_or_start(self) -> Stack | None:
         """The platform that is running, or a new one; None if interrupted."""
         try:
-            stack = find_stack()
+            stack = self._running()
         except UserError:
             return await self._start()
         _say("Uses the platform that is running already; it goes on afterwards.")
         return stack
 
+    def _running(self) -> Stack:
+        if self._folder == Path(DATA_FOLDER):
+            return find_stack()
+        stack = read(self._folder / FILE_NAME)
+        if not stack.is_alive:
+            raise UserError("The platform has ended.", str(self._folder), "Start it again.")
+        return stack
+
     async def _start(self) -> Stack | None:
-        self._platform = Platform(PlatformOptions(ephemeral=True, on_event=_tell_event))
+        self._platform = Platform(
+            PlatformOptions(data_dir=self._folder, ephemeral=True, on_event=_tell_event)
+        )
         with _spinner("Starting the platform"):
             starting = asyncio.create_task(self._platform.start())
             interrupted = asyncio.create_task(self._interrupted.wait())
@@ -124,6 +140,9 @@ class Demo:
             "An emulator of AWS (S3, EventBridge, SQS, DynamoDB), Postgres, and the services "
             f"router, loader, logger and api run on this machine: ready in {seconds:.1f} s."
         )
+        if self._folder != Path(DATA_FOLDER):
+            place = shlex.quote(str(self._folder.absolute() / FILE_NAME))
+            _say("Other terminals find it with: ", f"export {PLACE_VARIABLE}={place}")
         return starting.result()
 
     async def _end(self) -> None:
