@@ -1,0 +1,131 @@
+"""A whole platform with real processes for end-to-end tests, run by a thread beside the test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import boto3
+import psycopg
+from psycopg import sql
+
+from headrace_local.platform import Platform, PlatformOptions
+from headrace_local.stack import Stack
+
+Result = TypeVar("Result")
+
+WITHIN_SECONDS = 60.0
+
+
+@dataclass
+class RunningPlatform:
+    """What a test sees of it: the addresses, and what a user can do."""
+
+    stack: Stack
+    platform: Platform
+
+    def __post_init__(self) -> None:
+        session = boto3.Session(
+            self.stack.aws_access_key_id,
+            self.stack.aws_secret_access_key,
+            region_name=self.stack.aws_region,
+        )
+        self.s3 = session.client("s3", endpoint_url=self.stack.aws_endpoint_url)
+        self.sqs = session.client("sqs", endpoint_url=self.stack.aws_endpoint_url)
+
+    def land(self, key: str, body: bytes | str) -> None:
+        content = body.encode() if isinstance(body, str) else body
+        self.s3.put_object(Bucket=self.stack.lake_bucket, Key=key, Body=content)
+
+    def contract(self, table: str) -> None:
+        """A table `dev.<table>` of two columns, made and waited for."""
+        columns = [
+            {"name": "id", "type": "bigint", "nullable": False},
+            {"name": "name", "type": "text"},
+        ]
+        key = f"dev/schema/{table}/contract.json"
+        self.land(key, json.dumps({"columns": columns}))
+        self.await_state(key, "loaded")
+
+    def pids(self, program: str) -> list[int]:
+        """The processes of a program that run at this moment."""
+        mine = [one for one in self.platform.processes if one.name.partition("-")[0] == program]
+        return [one.pid for one in mine if one.pid is not None]
+
+    def restarts(self, name: str) -> int:
+        return next(one for one in self.platform.processes if one.name == name).restarts
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.stack.api_url}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def drop(self, key: str) -> dict[str, Any] | None:
+        """The newest drop of a key, by the API."""
+        items = self.get(f"/v1/drops?limit=500&key={quote(key, safe='')}")["items"]
+        return items[0] if items else None
+
+    def await_state(self, key: str, state: str) -> dict[str, Any]:
+        """The drop of a key once it is in that state."""
+
+        def there() -> dict[str, Any] | None:
+            drop = self.drop(key)
+            return drop if drop is not None and drop["state"] == state else None
+
+        return eventually(there, f"{key} is {state}; it is {self.drop(key)}")
+
+    def count(self, table: str) -> int:
+        query = sql.SQL("select count(*) from {}").format(sql.Identifier(*table.split(".")))
+        with psycopg.connect(self.stack.warehouse_dsn) as connection:
+            row = connection.execute(query).fetchone()
+            assert row is not None
+            return int(row[0])
+
+    def copying(self) -> int:
+        """Rows that a COPY under way has taken so far."""
+        with psycopg.connect(self.stack.warehouse_dsn) as connection:
+            row = connection.execute(
+                "select coalesce(max(tuples_processed), 0) from pg_stat_progress_copy"
+            ).fetchone()
+            assert row is not None
+            return int(row[0])
+
+
+def eventually(check: Callable[[], Result | None], what: str) -> Result:
+    """The first truthy answer, within a minute."""
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        found = check()
+        if found:
+            return found
+        threading.Event().wait(0.02)
+    raise AssertionError(f"not within {WITHIN_SECONDS:g} s: {what}")
+
+
+@contextmanager
+def running(options: PlatformOptions) -> Iterator[RunningPlatform]:
+    """A platform that is ready; ended with the block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def do(work: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(timeout=WITHIN_SECONDS)
+
+    try:
+        platform = Platform(options)
+        try:
+            yield RunningPlatform(do(platform.start()), platform)
+        finally:
+            do(platform.stop())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
