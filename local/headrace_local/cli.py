@@ -79,10 +79,8 @@ def _tell_version(*, wanted: bool) -> None:
 @app.callback()
 def headrace(
     *,
-    debug: Annotated[  # noqa: ARG001 - read by main, so that it may stand anywhere
-        bool, typer.Option("--debug", help="Show the traceback of an error.")
-    ] = False,
-    version: Annotated[  # noqa: ARG001 - its callback does it all
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
         bool,
         typer.Option(
             "--version",

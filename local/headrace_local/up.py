@@ -3,211 +3,152 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from headrace_local import console
+from headrace_local import console, stack
 from headrace_local.errors import UserError
-from headrace_local.platform import INBOX_SERVICES, Platform, PlatformOptions
-from headrace_local.stack import DATA_FOLDER, Stack
+from headrace_local.platform import SERVICES, Platform, PlatformOptions
+from headrace_local.stack import Stack
+from headrace_local.up_view import PipedView, TerminalView, ready_block
 
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-    from rich.live import Live
-
-_MOST_PROCESSES: Final = 32
-_REFRESH_SECONDS: Final = 1.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_MOST_PROCESSES: Final = 32
 
 
 def up(
     *,
     scale: Annotated[
-        str, typer.Option(help="Processes of a service, as in loader=3,router=2.")
+        str,
+        typer.Option(
+            metavar="SERVICE=N,...", help="Several processes of a service: loader=3,router=2."
+        ),
     ] = "",
-    data: Annotated[Path, typer.Option(help="Folder that keeps the data between runs.")] = Path(
-        DATA_FOLDER
-    ),
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where data is kept between runs.")
+    ] = Path(stack.DATA_FOLDER),
     ephemeral: Annotated[
-        bool, typer.Option("--ephemeral", help="Keep no data between runs.")
+        bool, typer.Option("--ephemeral", help="Keep nothing: begin empty, and remove all.")
     ] = False,
-    api_port: Annotated[int | None, typer.Option(min=1, max=65535, help="8080 if free.")] = None,
-    aws_port: Annotated[int | None, typer.Option(min=1, max=65535, help="A free one.")] = None,
-    pg_port: Annotated[int | None, typer.Option(min=1, max=65535, help="A free one.")] = None,
+    api_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65_535, help="Of the API.  [default: 8080 if free]", show_default=False
+        ),
+    ] = None,
+    aws_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65_535, help="Of the AWS emulator.  [default: any]", show_default=False
+        ),
+    ] = None,
+    pg_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65_535, help="Of Postgres.  [default: any]", show_default=False),
+    ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show every process's log lines.")
+        bool, typer.Option("-v", "--verbose", help="Show the log lines of every process.")
     ] = False,
 ) -> None:
-    """Start the platform on this machine and stay with it until Ctrl-C."""
+    """Start the whole platform on this machine, and keep it running until Ctrl-C.
+
+    Ctrl-C finishes what is under way and ends every process; a second one ends them at once.
+    """
     options = PlatformOptions(
         data_dir=data,
         ephemeral=ephemeral,
-        scale=parsed_scale(scale),
+        scale=parse_scale(scale),
         api_port=api_port,
         aws_port=aws_port,
         pg_port=pg_port,
-        on_line=_show_line if verbose else lambda _name, _line: None,
-        on_event=_show_event,
     )
-    asyncio.run(_stay(options, live=console.out().is_terminal and not verbose))
+    raise typer.Exit(asyncio.run(Up(options, verbose=verbose).run()))
 
 
-def parsed_scale(text: str) -> dict[str, int]:
-    """`loader=3,router=2` as a mapping.
+def parse_scale(text: str) -> dict[str, int]:
+    """`loader=3,router=2` as service -> processes.
 
     Raises:
-        UserError: it does not have that form, or names what cannot be scaled.
+        UserError: an unknown service, no number, or too many processes.
     """
-    scale: dict[str, int] = {}
-    for part in filter(None, text.split(",")):
-        name, _, count = part.strip().partition("=")
-        if name not in INBOX_SERVICES or not count.isdecimal():
-            raise _bad_scale(part, f"Name services as in loader=3; {', '.join(INBOX_SERVICES)}.")
-        if not 1 <= int(count) <= _MOST_PROCESSES:
-            raise _bad_scale(part, f"Choose 1 to {_MOST_PROCESSES} processes.")
-        scale[name] = int(count)
+    scale = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        service, _, number = part.partition("=")
+        if service not in SERVICES or not number.isdecimal():
+            raise UserError(
+                f"{part!r} does not say how many processes of which service.",
+                f"--scale {text}",
+                f"Write SERVICE=N, with commas between; services are {', '.join(SERVICES)}.",
+            )
+        scale[service] = int(number)
+    for service, count in scale.items():
+        most = 1 if service == "api" else _MOST_PROCESSES
+        if not 1 <= count <= most:
+            raise UserError(
+                f"{count} processes of {service} cannot be run.",
+                f"--scale {text}",
+                f"Choose 1 to {most}." if most > 1 else "The API has one port, so one process.",
+            )
     return scale
 
 
-def ready_block(stack: Stack, seconds: float) -> str:
-    """What a user copies: every address, and the next commands."""
-    return "\n".join(
-        (
-            f"Headrace is ready ({seconds:.1f} s).",
-            "",
-            f"  API            {stack.api_url}/v1/drops",
-            f"  documentation  {stack.api_url}/docs",
-            f"  warehouse      {stack.warehouse_dsn}",
-            f"  S3 endpoint    {stack.aws_endpoint_url}  (bucket {stack.lake_bucket})",
-            f"  log table      {stack.log_table}",
-            "",
-            "In another terminal, in this folder:",
-            "",
-            "  headrace drop contract.json dev/schema/user_data/",
-            "  headrace drop users.csv dev/append/user_data/",
-            "  headrace status",
-            '  eval "$(headrace env)"; aws s3 cp users.csv s3://$LAKE_BUCKET/dev/append/user_data/',
-            "",
-            "Ctrl-C ends it.",
+class Up:
+    """One run, from the start to the last process's end."""
+
+    def __init__(self, options: PlatformOptions, *, verbose: bool) -> None:
+        out = console.out()
+        make_view = TerminalView if out.is_terminal else PipedView
+        self._view = make_view(out, verbose=verbose)
+        self._interrupted = asyncio.Event()
+        self._platform = Platform(
+            replace(options, on_line=self._view.on_line, on_event=self._view.on_event)
         )
-    )
 
+    async def run(self) -> int:
+        """The exit status: 0 after Ctrl-C or SIGTERM, however early it came."""
+        self._hear_signals()
+        started = time.monotonic()
+        self._view.say("Starting the platform; Ctrl-C ends it.")
+        found = await self._start()
+        try:
+            if found is not None:
+                seconds = time.monotonic() - started
+                self._view.say(*ready_block(found, self._platform.options, seconds))
+                await self._view.watch(self._platform, found, self._interrupted)
+            self._view.say("Ending the platform.")
+        finally:
+            await self._platform.stop()
+        self._view.say("Ended; no process is left.")
+        return 0
 
-async def _stay(options: PlatformOptions, *, live: bool) -> None:
-    platform, stop = Platform(options), asyncio.Event()
-    _on_signals(platform, stop)
-    started = time.monotonic()
-    starting = asyncio.create_task(platform.start())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
+    async def _start(self) -> Stack | None:
+        """None if a signal came first."""
+        starting = asyncio.create_task(self._platform.start())
+        interrupted = asyncio.create_task(self._interrupted.wait())
+        await asyncio.wait({starting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+        interrupted.cancel()
+        if starting.done():
+            return starting.result()
         starting.cancel()
         with suppress(asyncio.CancelledError):
             await starting
-        return
-    try:
-        stack = await starting
-        console.out().print(ready_block(stack, time.monotonic() - started), markup=False)
-        await (_watch(platform, stack, stop) if live else stop.wait())
-    finally:
-        stopping.cancel()
-        console.out().print("Ending ...")
-        await platform.stop()
-    console.out().print("Ended; no process is left.")
+        return None
 
+    def _hear_signals(self) -> None:
+        loop = asyncio.get_running_loop()
 
-def _on_signals(platform: Platform, stop: asyncio.Event) -> None:
-    def hear() -> None:
-        if stop.is_set():
-            platform.kill()
-        stop.set()
+        def on_signal(number: int) -> None:
+            if self._interrupted.is_set():
+                self._platform.kill()
+                os._exit(128 + number)
+            self._interrupted.set()
 
-    for number in _SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, hear)
-
-
-async def _watch(platform: Platform, stack: Stack, stop: asyncio.Event) -> None:
-    from rich.live import Live
-
-    with Live(console=console.out(), auto_refresh=False, transient=True) as live:
-        while not stop.is_set():
-            await _refresh(live, platform, stack)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _REFRESH_SECONDS)
-
-
-async def _refresh(live: Live, platform: Platform, stack: Stack) -> None:
-    backlog = await asyncio.to_thread(_backlog, stack)
-    live.update(_status(platform, backlog), refresh=True)
-
-
-def _status(platform: Platform, backlog: Mapping[str, str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("process", "state", "pid", "restarts", "in its inbox"):
-        table.add_column(title, justify="left" if title in {"process", "state"} else "right")
-    for process in platform.processes:
-        state = Text("running", "green") if process.running else Text("restarting", "yellow")
-        waiting = backlog.get(process.name, "")
-        table.add_row(
-            process.name, state, str(process.pid or ""), str(process.restarts or ""), waiting
-        )
-    return table
-
-
-def _backlog(stack: Stack) -> dict[str, str]:
-    """Messages that wait and messages in hand, per inbox; empty while the emulator is away."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    found = {}
-    sqs = _sqs(stack)
-    for service, url in stack.inboxes.items():
-        with suppress(BotoCoreError, ClientError):
-            attributes = sqs.get_queue_attributes(
-                QueueUrl=url,
-                AttributeNames=[
-                    "ApproximateNumberOfMessages",
-                    "ApproximateNumberOfMessagesNotVisible",
-                ],
-            )["Attributes"]
-            waiting = int(attributes["ApproximateNumberOfMessages"])
-            in_hand = int(attributes["ApproximateNumberOfMessagesNotVisible"])
-            found[service] = str(waiting + in_hand)
-    return found
-
-
-@cache
-def _sqs_at(endpoint_url: str, region: str, key_id: str, secret: str) -> SQSClient:
-    import boto3
-
-    session = boto3.Session(key_id, secret, region_name=region)
-    return session.client("sqs", endpoint_url=endpoint_url)
-
-
-def _sqs(stack: Stack) -> SQSClient:
-    return _sqs_at(
-        stack.aws_endpoint_url,
-        stack.aws_region,
-        stack.aws_access_key_id,
-        stack.aws_secret_access_key,
-    )
-
-
-def _show_line(name: str, line: str) -> None:
-    console.out().print(Text.assemble((f"{name:<10} ", "cyan"), line))
-
-
-def _show_event(message: str) -> None:
-    console.err().print(Text(message, "yellow"))
-
-
-def _bad_scale(part: str, what_to_do: str) -> UserError:
-    return UserError(f"{part!r} is not a way to scale.", "--scale", what_to_do)
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, on_signal, number)

@@ -31,8 +31,13 @@ class LoggerHandler:
         """One fact, one conditional update."""
         fact = decode(message.body)
         with drop_context(fact.drop):
-            moved = await self._table.write(update_for(fact, expiry_days=self._expiry_days))
-            _log.info("log.updated" if moved else "log.unchanged", fact=fact.detail_type)
+            update = update_for(fact, expiry_days=self._expiry_days)
+            moved = await self._table.write(update)
+            _log.info(
+                "log.updated" if moved else "log.unchanged",
+                fact=fact.detail_type,
+                state=update.attributes["state"],
+            )
         return []
 
     def failed(self, message: Message, failure: Failure) -> Sequence[Fact]:  # noqa: ARG002
