@@ -135,7 +135,7 @@ def _print_status(drops: Sequence[DropItem], tables: Sequence[TableItem]) -> Non
         out.print("headrace drop FILE dev/append/user_data/ drops a file.")
         return
     out.print(Text("Latest drops", style="bold"))
-    print_aligned(out, drops_table(drops, now))
+    print_aligned(out, drops_table(drops, now, out.width if out.is_terminal else None))
     out.print()
     out.print(Text("Tables", style="bold"))
     print_aligned(out, tables_table(tables, now))

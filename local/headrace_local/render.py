@@ -134,7 +134,7 @@ def journey_reason(journey: Journey) -> RenderableType | None:
 
 def item_reason(item: DropItem) -> RenderableType | None:
     """Why a drop is where it is; None for one that is loaded or on its way."""
-    where = f"s3://{item.bucket}/{item.key}, drop {item.drop_id}"
+    where = f"s3://{item.bucket}/{item.key} (drop {item.drop_id})"
     if item.state is State.SUPERSEDED:
         by = f" ({item.superseded_by})" if item.superseded_by else ""
         return _labelled(

@@ -2,47 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from headrace_local.api_client import DropItem, DropStory, Step, TableItem
-from headrace_local.figures import ago, clock, count, instant, milliseconds, plain, rate, size
+from headrace_local.figures import (
+    ago,
+    clock,
+    count,
+    instant,
+    milliseconds,
+    plain,
+    rate,
+    shortened,
+    size,
+)
 from headrace_local.render import LANDED, aligned, item_reason, state_text
 from headrace_shared.log_schema import State
 
 _SHORT_ID: Final = 13
 _WHOLE_ID: Final = 36
+_LEAST_KEY_WIDTH: Final = 20
+_GAP: Final = 2
 
 
-def drops_table(items: Sequence[DropItem], now: datetime) -> RenderableType:
-    """The latest drops, a line each."""
-    table = aligned(
-        ("drop", "left"),
-        ("state", "left"),
-        ("key", "left"),
-        ("rows", "right"),
-        ("size", "right"),
-        ("took", "right"),
-        ("landed", "right"),
-    )
+def drops_table(
+    items: Sequence[DropItem], now: datetime, line_width: int | None = None
+) -> RenderableType:
+    """The latest drops, a line each: in a narrow terminal with fewer columns and shorter keys."""
     length = short_id_length([str(item.drop_id) for item in items])
-    for item in items:
-        table.add_row(
-            Text(str(item.drop_id)[:length], style="bold"),
-            state_text(item.state),
-            plain(item.key),
-            "" if item.rows_loaded is None else count(item.rows_loaded),
-            "" if item.bytes is None else size(item.bytes),
-            milliseconds(item.duration_ms),
-            ago(item.landed, now),
-        )
+    columns = [
+        _Column("drop", [str(item.drop_id)[:length] for item in items]),
+        _Column("state", [item.state.value for item in items]),
+        _Column("key", [plain(item.key) for item in items]),
+        _Column("rows", [_optional(count, item.rows_loaded) for item in items], side="right"),
+        _Column("size", [_optional(size, item.bytes) for item in items], side="right"),
+        _Column("took", [milliseconds(item.duration_ms) for item in items], side="right"),
+        _Column("landed", [ago(item.landed, now) for item in items], side="right"),
+    ]
+    if line_width is not None:
+        columns = _fitted(columns, line_width)
+    table = aligned(*((column.name, column.side) for column in columns))
+    for row in zip(*(column.cells for column in columns), strict=True):
+        state = state_text(row[1])
+        table.add_row(Text(row[0], style="bold"), state, *row[2:])
     return table
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    cells: Sequence[str]
+    side: str = "left"
+
+    @property
+    def width(self) -> int:
+        return max(cell_len(text) for text in (self.name, *self.cells)) + _GAP
+
+
+def _fitted(columns: Sequence[_Column], line_width: int) -> list[_Column]:
+    """Columns that say least go first, until the keys have room; then the keys are shortened."""
+    left = list(columns)
+    for name in ("size", "took"):
+        if _room_for_keys(left, line_width) < _LEAST_KEY_WIDTH:
+            left = [column for column in left if column.name != name]
+    room = max(_room_for_keys(left, line_width), _LEAST_KEY_WIDTH)
+    return [
+        replace(column, cells=[shortened(text, room) for text in column.cells])
+        if column.name == "key"
+        else column
+        for column in left
+    ]
+
+
+def _room_for_keys(columns: Sequence[_Column], line_width: int) -> int:
+    return line_width - _GAP - sum(column.width for column in columns if column.name != "key")
+
+
+def _optional(told: Callable[[int], str], number: int | None) -> str:
+    return "" if number is None else told(number)
 
 
 def short_id_length(ids: Sequence[str]) -> int:
@@ -69,9 +115,10 @@ def tables_table(tables: Sequence[TableItem], now: datetime) -> RenderableType:
 
 
 def _rows(item: TableItem) -> str:
-    if item.row_count is None:
-        return ""
-    return count(item.row_count) if item.row_count_is_exact else f"about {count(item.row_count)}"
+    if item.row_count is None or item.row_count_is_exact:
+        return _optional(count, item.row_count)
+    # An estimate of none is only a table that the database has not looked at yet.
+    return f"about {count(item.row_count)}" if item.row_count > 0 else "many"
 
 
 def story(item: DropStory, now: datetime) -> RenderableType:
@@ -93,7 +140,8 @@ def _facts(item: DropStory, now: datetime) -> list[tuple[str, str]]:
     version = f", version {item.version_id}" if item.version_id else ""
     facts.append(("object", f"s3://{item.bucket}/{item.key}{version}"))
     if item.bytes is not None:
-        facts.append(("size", f"{size(item.bytes)} ({item.bytes:,} bytes)"))
+        exact = f" ({item.bytes:,} bytes)" if item.bytes >= 1000 else ""
+        facts.append(("size", size(item.bytes) + exact))
     facts.append(("landed", f"{clock(item.landed)} ({ago(item.landed, now)})"))
     if item.state is State.LOADED and item.action != "schema":
         quarantined = item.rows_quarantined or 0
@@ -115,7 +163,7 @@ def _took(item: DropItem) -> str:
     whole = f"{milliseconds(item.duration_ms)} from landing to {item.state}"
     if item.load_ms is None:
         return whole
-    speed = rate(item.bytes, item.load_ms) if item.state is State.LOADED else ""
+    speed = "" if item.action == "schema" else rate(item.bytes, item.load_ms)
     return f"{whole}; {milliseconds(item.load_ms)} of it the load{f' ({speed})' if speed else ''}"
 
 
@@ -131,12 +179,14 @@ def timeline_table(item: DropStory) -> Table:
         ("", "left"),
     )
     table.add_row(instant(item.landed), "0 ms", state_text(LANDED), "", "", "", "")
+    told = item.reason.message if item.reason else None  # in full below the timeline
     for step in item.timeline:
-        table.add_row(*_step_cells(step, item.landed))
+        message = step.message if step.message != told else None
+        table.add_row(*_step_cells(step, item.landed, message or ""))
     return table
 
 
-def _step_cells(step: Step, landed: datetime) -> tuple[RenderableType, ...]:
+def _step_cells(step: Step, landed: datetime, message: str) -> tuple[RenderableType, ...]:
     since = round((step.at - landed).total_seconds() * 1000)
     return (
         instant(step.at),
@@ -145,5 +195,5 @@ def _step_cells(step: Step, landed: datetime) -> tuple[RenderableType, ...]:
         step.stage or "",
         step.status or "",
         str(step.attempt) if step.attempt else "",
-        plain(step.message or ""),
+        plain(message),
     )
