@@ -74,7 +74,7 @@ def _fitted(columns: Sequence[_Column], line_width: int) -> list[_Column]:
     for name in ("size", "took"):
         if _room_for_keys(left, line_width) < _LEAST_KEY_WIDTH:
             left = [column for column in left if column.name != name]
-    room = max(_room_for_keys(left, line_width), _LEAST_KEY_WIDTH)
+    room = max(_room_for_keys(left, line_width), _LEAST_KEY_WIDTH // 2)
     return [
         replace(column, cells=[shortened(text, room) for text in column.cells])
         if column.name == "key"
