@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -51,16 +49,17 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-@contextmanager
-def drop_context(drop: Drop) -> Iterator[None]:
-    """Every line logged inside carries the drop's id, table and trace id."""
-    with structlog.contextvars.bound_contextvars(
+def bind_drop(drop: Drop) -> None:
+    """Every further line of this task carries the drop's id, table and trace id.
+
+    A message is worked on in a task of its own, so nothing has to be unbound.
+    """
+    structlog.contextvars.bind_contextvars(
         drop_id=str(drop.drop_id),
         db_name=drop.db_name,
         table_name=drop.table_name,
         trace_id=trace_id(drop.drop_id),
-    ):
-        yield
+    )
 
 
 def _shared_processors() -> list[Any]:

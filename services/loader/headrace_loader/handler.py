@@ -22,7 +22,7 @@ from headrace_shared.facts import (
     decode,
 )
 from headrace_shared.inbox import Failure, Message, Publisher
-from headrace_shared.logging import drop_context, get_logger
+from headrace_shared.logging import bind_drop, get_logger
 from headrace_shared.reasons import Reason
 from headrace_shared.tracing import traceparent
 
@@ -39,20 +39,20 @@ class LoaderHandler:
     async def handle(self, message: Message) -> Sequence[Fact]:
         """Says that the load starts, loads, and returns how it ended."""
         routed = _routed(message)
-        with drop_context(routed.drop):
-            _log.info("load.started", key=routed.drop.key, attempt=message.receive_count)
-            trace, started = traceparent(routed.drop.drop_id), time.monotonic()
-            await self._bus.publish(
-                [
-                    LoadStarted(
-                        drop=routed.drop,
-                        traceparent=trace,
-                        attempt=message.receive_count,
-                    )
-                ]
-            )
-            outcome = await self._loading.load(routed.drop, message.receive_count)
-            return [_fact(routed, outcome, message, round((time.monotonic() - started) * 1000))]
+        bind_drop(routed.drop)
+        _log.info("load.started", key=routed.drop.key, attempt=message.receive_count)
+        trace, started = traceparent(routed.drop.drop_id), time.monotonic()
+        await self._bus.publish(
+            [
+                LoadStarted(
+                    drop=routed.drop,
+                    traceparent=trace,
+                    attempt=message.receive_count,
+                )
+            ]
+        )
+        outcome = await self._loading.load(routed.drop, message.receive_count)
+        return [_fact(routed, outcome, message, round((time.monotonic() - started) * 1000))]
 
     def failed(self, message: Message, failure: Failure) -> Sequence[Fact]:
         """Every failed try is told: the log says what a drop waits for."""

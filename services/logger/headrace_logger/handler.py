@@ -8,7 +8,7 @@ from typing import Protocol
 from headrace_logger.states import Update, update_for
 from headrace_shared.facts import Fact, decode
 from headrace_shared.inbox import Failure, Message
-from headrace_shared.logging import drop_context, get_logger
+from headrace_shared.logging import bind_drop, get_logger
 
 _log = get_logger(__name__)
 
@@ -30,14 +30,14 @@ class LoggerHandler:
     async def handle(self, message: Message) -> Sequence[Fact]:
         """One fact, one conditional update."""
         fact = decode(message.body)
-        with drop_context(fact.drop):
-            update = update_for(fact, expiry_days=self._expiry_days)
-            moved = await self._table.write(update)
-            _log.info(
-                "log.updated" if moved else "log.unchanged",
-                fact=fact.detail_type,
-                state=update.attributes["state"],
-            )
+        bind_drop(fact.drop)
+        update = update_for(fact, expiry_days=self._expiry_days)
+        moved = await self._table.write(update)
+        _log.info(
+            "log.updated" if moved else "log.unchanged",
+            fact=fact.detail_type,
+            state=update.attributes["state"],
+        )
         return []
 
     def failed(self, message: Message, failure: Failure) -> Sequence[Fact]:  # noqa: ARG002

@@ -10,7 +10,7 @@ from headrace_shared.drop import Drop
 from headrace_shared.errors import TransientError
 from headrace_shared.facts import DropRejected, DropRouted, Fact, LoadFailed, Stage
 from headrace_shared.inbox import Failure, Message
-from headrace_shared.logging import drop_context, get_logger
+from headrace_shared.logging import bind_drop, get_logger
 from headrace_shared.reasons import Reason
 from headrace_shared.tracing import traceparent
 
@@ -28,17 +28,17 @@ class RouterHandler:
         event = ObjectCreated.model_validate_json(message.body)
         decision = route(event.drop(), self._databases)
         drop, trace = decision.drop, traceparent(decision.drop.drop_id)
-        with drop_context(drop):
-            match decision:
-                case Ignored():
-                    _log.debug("drop.ignored", key=drop.key)
-                    return []
-                case Rejected(reason=reason):
-                    _log.info("drop.rejected", key=drop.key, code=reason.code)
-                    return [_rejection(drop, reason, message, trace)]
-                case Routed():
-                    _log.info("drop.routed", key=drop.key, action=drop.action)
-                    return [DropRouted(drop=drop, traceparent=trace)]
+        bind_drop(drop)
+        match decision:
+            case Ignored():
+                _log.debug("drop.ignored", key=drop.key)
+                return []
+            case Rejected(reason=reason):
+                _log.info("drop.rejected", key=drop.key, code=reason.code)
+                return [_rejection(drop, reason, message, trace)]
+            case Routed():
+                _log.info("drop.routed", key=drop.key, action=drop.action)
+                return [DropRouted(drop=drop, traceparent=trace)]
 
     def failed(self, message: Message, failure: Failure) -> Sequence[Fact]:
         """Only a final failure is told, and only where the message is an S3 event at all."""
