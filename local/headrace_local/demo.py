@@ -135,6 +135,7 @@ class Demo:
                     await starting
                 return None
             interrupted.cancel()
+        stack = starting.result()
         seconds = time.monotonic() - self._started
         _say(
             "An emulator of AWS (S3, EventBridge, SQS, DynamoDB), Postgres, and the services "
@@ -143,7 +144,7 @@ class Demo:
         if self._folder != Path(DATA_FOLDER):
             place = shlex.quote(str(self._folder.absolute() / FILE_NAME))
             _say("Other terminals find it with: ", f"export {PLACE_VARIABLE}={place}")
-        return starting.result()
+        return stack
 
     async def _end(self) -> None:
         """The last lines, and the wait for Ctrl-C where the platform stays up for a while."""

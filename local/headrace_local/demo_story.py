@@ -172,7 +172,8 @@ class Story:
             ("log in DynamoDB", f"{stack.log_table}  (same endpoint)"),
             ("the demo's files", f"{shown(self._files.folder)}/"),
         )
-        self._stage.heading("How to go on, in this folder")
+        place = "in another terminal, in this folder" if self._stays else "in this folder"
+        self._stage.heading(f"How to go on, {place}")
         if not self._stays:
             self._stage.tip(
                 "a platform that stays up and keeps its data; the rest in another terminal",
