@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from typing import Final
 
@@ -13,7 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 
-from headrace_api import problems
+from headrace_api import openapi, problems
 from headrace_api.cursors import Cursors
 from headrace_api.log_store import DynamoDBLogStore
 from headrace_api.problems import ApiError
@@ -58,6 +59,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
     app.add_api_route("/docs", _docs, include_in_schema=False, response_class=HTMLResponse)
     app.middleware("http")(_answer)
     app.exception_handler(RequestValidationError)(_invalid)
+    app.openapi = partial(openapi.document, app)  # type: ignore[method-assign]
     for status in (404, 405):
         app.exception_handler(status)(_http_error)
     return app

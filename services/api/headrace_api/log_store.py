@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -37,19 +38,27 @@ MOST_READS: Final = 40
 
 _MOST_UNFINISHED: Final = 1_000
 
+UNFINISHED_STATES: Final = ATTENTION_STATES - {State.REJECTED}
+"""What the ledger does not know: it records how a drop ended."""
+
 Item = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class DropFilter:
-    """Which drops are asked for. `tables` are (db_name, table_name); None means every table."""
+    """Which drops are asked for; None means all. `tables` are (db_name, table_name)."""
 
     tables: Sequence[tuple[str, str]] | None
     landed_from: datetime | None
     landed_to: datetime | None
-    state: State | None
+    states: frozenset[State] | None
     key: str | None
     after: UUID | None
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether the sparse index `attention` holds everything that is asked for."""
+        return self.states is not None and self.states <= ATTENTION_STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,34 +101,30 @@ class DynamoDBLogStore:
             high = UUID(int=wanted.after.int - 1)
         if low.int > high.int:
             return Page([], None)
-        if wanted.tables is not None and wanted.state not in ATTENTION_STATES:
+        if wanted.tables is not None and not wanted.needs_attention:
             partitions = [table_partition(*table) for table in wanted.tables]
             return await self._merged(BY_TABLE, partitions, low, high, wanted, limit)
         return await self._by_month(low, high, wanted, limit)
 
     async def count_unfinished(self, db_name: str, table_name: str) -> dict[State, int]:
         """Drops of a table that the ledger does not know: under way, waiting or failed; by state,
-        each counted up to a thousand."""
-        counts: dict[State, int] = {}
-        for state in sorted(ATTENTION_STATES - {State.REJECTED}):
-            wanted = DropFilter([(db_name, table_name)], None, None, state, None, None)
-            page = await self.page(wanted, _MOST_UNFINISHED)
-            if page.items:
-                counts[state] = len(page.items)
-        return counts
+        the newest thousand of them."""
+        wanted = DropFilter([(db_name, table_name)], None, None, UNFINISHED_STATES, None, None)
+        page = await self.page(wanted, _MOST_UNFINISHED)
+        return dict(Counter(State(item["state"]) for item in page.items))
 
     async def _by_month(self, low: UUID, high: UUID, wanted: DropFilter, limit: int) -> Page:
-        index = ATTENTION if wanted.state in ATTENTION_STATES else RECENT
+        index = ATTENTION if wanted.needs_attention else RECENT
         newest = min(landing_time(high), datetime.now(UTC).replace(microsecond=0))
         month, empty, found = newest.date().replace(day=1), 0, list[Item]()
         oldest = landing_time(low).date().replace(day=1)
         while month >= oldest and empty < MOST_MONTHS:
-            page = await self._merged(
-                index, recent_partitions(month), low, high, wanted, limit - len(found)
-            )
+            room = limit - len(found)
+            page = await self._merged(index, recent_partitions(month), low, high, wanted, room)
             found += page.items
             if page.last is not None:
-                return Page(found, page.last)
+                # Without room this month was only looked at: the next page begins with it.
+                return Page(found, page.last if room else UUID(found[-1][KEY]))
             empty = 0 if page.items else empty + 1
             month = _month_before(month)
         return Page(found, None)
@@ -232,10 +237,14 @@ def _query(
         "ExpressionAttributeValues": values,
     }
     conditions = []
-    for name, value in (("state", wanted.state), ("key", wanted.key)):
-        if value is not None:
-            conditions.append(f"#{name} = :{name}")
-            names[f"#{name}"], values[f":{name}"] = name, {"S": str(value)}
+    if wanted.states is not None:
+        states = {f":state{place}": {"S": one} for place, one in enumerate(sorted(wanted.states))}
+        conditions.append(f"#state IN ({', '.join(states)})")
+        names["#state"] = "state"
+        values |= states
+    if wanted.key is not None:
+        conditions.append("#key = :key")
+        names["#key"], values[":key"] = "key", {"S": wanted.key}
     if index != BY_TABLE and wanted.tables is not None:
         wanted_tables = [table_partition(*one) for one in wanted.tables]
         marks = [f":table{place}" for place in range(len(wanted_tables))]

@@ -81,6 +81,26 @@ class Step(BaseModel):
 class DropStory(DropItem):
     """A drop and every step of its road."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                **_DROP_EXAMPLE,
+                "changes": [],
+                "contract_id": "6b00cbd0-0000-8000-8000-000000000001",
+                "timeline": [
+                    {
+                        "at": "2026-11-20T22:38:14.120Z",
+                        "state": "routed",
+                        "stage": "route",
+                        "status": "success",
+                        "attempt": 1,
+                        "message": None,
+                    }
+                ],
+            }
+        }
+    )
+
     changes: list[str] = Field(default=[], description="What a contract changed.")
     contract_id: UUID | None = Field(None, description="The contract that it was loaded under.")
     timeline: list[Step]

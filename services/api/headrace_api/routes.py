@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
@@ -26,7 +26,11 @@ from headrace_api.parameters import DropQuestion, drop_question, refuse_unknown
 from headrace_api.problems import Problem, invalid_parameter, not_found
 from headrace_api.warehouse import PostgresReader, Table
 from headrace_shared.errors import TransientError
+from headrace_shared.identifiers import RULE, safe_identifier, safe_schema
 from headrace_shared.log_schema import STEP_PREFIX
+from headrace_shared.logging import get_logger
+
+_log = get_logger(__name__)
 
 _READY_SECONDS = 3.0
 
@@ -46,14 +50,20 @@ def stores(request: Request) -> Stores:
 
 
 _Stores = Annotated[Stores, Depends(stores)]
-_BAD = {400: {"model": Problem}, 503: {"model": Problem}}
-_MISSING = {404: {"model": Problem}, **_BAD}
+_BAD: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": Problem, "description": "A parameter is not valid."},
+    503: {"model": Problem, "description": "The log or the warehouse cannot be reached."},
+}
+_MISSING: Final = {404: {"model": Problem, "description": "There is no such thing."}, **_BAD}
+_NOT_READY: Final[dict[int | str, dict[str, Any]]] = {
+    503: {"model": Health, "description": "What is not ready."}
+}
 
 router = APIRouter()
 operations = APIRouter(prefix="/v1")
 
 
-@operations.get("/drops", responses=cast("Any", _BAD), tags=["drops"])
+@operations.get("/drops", responses=_BAD, tags=["drops"])
 async def list_drops(
     question: Annotated[DropQuestion, Depends(drop_question)], found_in: _Stores
 ) -> DropPage:
@@ -67,7 +77,7 @@ async def list_drops(
         tables=await _tables(question, found_in.warehouse),
         landed_from=question.landed_from,
         landed_to=question.landed_to,
-        state=question.state,
+        states=frozenset({question.state}) if question.state else None,
         key=question.key,
         after=after,
     )
@@ -78,7 +88,7 @@ async def list_drops(
     )
 
 
-@operations.get("/drops/{drop_id}", responses=cast("Any", _MISSING), tags=["drops"])
+@operations.get("/drops/{drop_id}", responses=_MISSING, tags=["drops"])
 async def get_drop(request: Request, drop_id: UUID, found_in: _Stores) -> DropStory:
     """One drop and every step of its road."""
     refuse_unknown(request)
@@ -91,29 +101,32 @@ async def get_drop(request: Request, drop_id: UUID, found_in: _Stores) -> DropSt
     return DropStory.model_validate({**item, "timeline": steps})
 
 
-@operations.get("/tables", responses=cast("Any", _BAD), tags=["tables"])
+@operations.get("/tables", responses=_BAD, tags=["tables"])
 async def list_tables(request: Request, found_in: _Stores) -> TableList:
     """Every table that has a contract, by name."""
     refuse_unknown(request)
     return TableList(items=[_table_item(table) for table in await found_in.warehouse.tables()])
 
 
-@operations.get("/tables/{db_name}/{table_name}", responses=cast("Any", _MISSING), tags=["tables"])
+@operations.get("/tables/{db_name}/{table_name}", responses=_MISSING, tags=["tables"])
 async def get_table(
     request: Request, db_name: str, table_name: str, found_in: _Stores
 ) -> TableDetail:
     """A table: its contract, its rows, and how its drops fared."""
     refuse_unknown(request)
-    tables = await found_in.warehouse.tables(db_name=db_name, table_name=table_name)
+    schema, name = safe_schema(db_name), safe_identifier(table_name)
+    if schema is None or name is None:
+        raise not_found(f"No table can have this name; a name is {RULE}.")
+    tables = await found_in.warehouse.tables(db_name=schema, table_name=name)
     if not tables:
         raise not_found(
-            f"No contract was ever applied for {db_name}.{table_name}. Drop one at "
-            f"{db_name}/schema/{table_name}/contract.json."
+            f"No contract was ever applied for {schema}.{name}. Drop one at "
+            f"{schema}/schema/{name}/contract.json."
         )
     (rows, exact), ended, unfinished = await asyncio.gather(
-        found_in.warehouse.row_count(db_name, table_name),
-        found_in.warehouse.drops_by_state(db_name, table_name),
-        found_in.log.count_unfinished(db_name, table_name),
+        found_in.warehouse.row_count(schema, name),
+        found_in.warehouse.drops_by_state(schema, name),
+        found_in.log.count_unfinished(schema, name),
     )
     return TableDetail(
         **_table_item(tables[0]).model_dump(),
@@ -130,7 +143,11 @@ async def healthz() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz", tags=["health"], responses={503: {"model": Health}})
+@router.get(
+    "/readyz",
+    tags=["health"],
+    responses={503: {"model": Health, "description": "What is not ready."}},
+)
 async def readyz(found_in: _Stores) -> JSONResponse:
     """The log and the warehouse answer; 503 says which does not."""
     answers = await asyncio.gather(_check(found_in.log.ping()), _check(found_in.warehouse.ping()))
@@ -145,6 +162,9 @@ async def _check(asked: Awaitable[None]) -> str:
         await asyncio.wait_for(asked, _READY_SECONDS)
     except (TransientError, TimeoutError):
         return "unreachable"
+    except Exception as error:  # noqa: BLE001 - no table, no right to read it: not ready either
+        _log.warning("request.unanswerable", error=str(error))
+        return "unusable"
     return "ok"
 
 

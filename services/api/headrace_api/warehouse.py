@@ -23,6 +23,13 @@ _POOL_WAIT_SECONDS: Final = 3.0
 _COUNT_MILLISECONDS: Final = 500
 """An exact count is worth this much; beyond it the database's estimate serves."""
 
+_UNREADABLE: Final = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.InsufficientPrivilege,
+)
+"""The table was dropped by hand, or belongs to somebody else."""
+
 _TABLES: Final[LiteralString] = """
     select distinct on (db_name, table_name)
         contract.db_name, contract.table_name, contract.drop_id, contract.contract,
@@ -134,7 +141,7 @@ class PostgresReader:
         """The rows of a table, and whether they were counted or are the database's estimate."""
         table = sql.Identifier(db_name, table_name)
         async with self._connection() as connection:
-            with suppress(psycopg.errors.QueryCanceled):
+            with suppress(psycopg.errors.QueryCanceled, *_UNREADABLE):
                 async with connection.transaction():
                     await connection.execute(
                         "select set_config('statement_timeout', %s, true)",
@@ -150,7 +157,8 @@ class PostgresReader:
                 [table.as_string(connection)],
             )
             row = await cursor.fetchone()
-            return (max(row[0], 0) if row else None), False
+            # -1: never counted by the database itself.
+            return (row[0] if row and row[0] >= 0 else None), False
 
     async def _rows(
         self, query: LiteralString, values: dict[str, Any]
@@ -166,8 +174,6 @@ class PostgresReader:
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except psycopg.errors.UndefinedTable:
-            raise
         except psycopg.Error as error:
             raise TransientError(f"the warehouse: {error}") from error
 
