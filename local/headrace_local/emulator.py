@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from headrace_local.ports import LOOPBACK
+from headrace_local.ports import LOOPBACK, answers
 from headrace_local.resources import REGION
 from headrace_local.supervisor import Program
 
@@ -25,6 +24,8 @@ ACCESS_KEY_ID: Final = "headrace"
 SECRET_ACCESS_KEY: Final = "headrace-local"  # noqa: S105 - of the emulator, which takes any
 
 SERVICES: Final = "s3,sqs,events,dynamodb,sns,sts,iam"
+
+_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH")
 
 
 def emulator(
@@ -37,7 +38,9 @@ def emulator(
         restarted: what to do when it comes back after a crash, without its queues.
     """
     env = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        # Nothing else is inherited: the emulator reads dozens of variables, some of them with
+        # everyday names (SERVICES, AUTH, USE_SSL, DOCKER_HOST).
+        **{name: os.environ[name] for name in _INHERITED if name in os.environ},
         "GATEWAY_PORT": str(port),
         "BIND_HOST": LOOPBACK,
         "MINISTACK_HOST": LOOPBACK,
@@ -45,17 +48,23 @@ def emulator(
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "SERVICES": SERVICES,
         "LOG_LEVEL": "WARNING",
+        # It would listen on further ports, and tidy up containers in the user's Docker.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": "unix:///nonexistent/docker.sock",
         **_persistence(folder),
     }
 
     async def is_ready() -> bool:
-        return await asyncio.to_thread(_answers, f"{endpoint(port)}/_ministack/health")
+        return await asyncio.to_thread(answers, f"{endpoint(port)}/_ministack/health")
 
     return Program(
         name="aws",
         command=[sys.executable, "-m", "ministack"],
         env=env,
         is_ready=is_ready,
+        # It saves its state at SIGTERM, even when that comes because its parent was killed.
+        orphan_signal=signal.SIGTERM,
         restarted=restarted,
     )
 
@@ -88,12 +97,12 @@ def credentials(port: int) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        # A proxy for the world outside is none for this machine.
+        "NO_PROXY": _no_proxy(),
+        "no_proxy": _no_proxy(),
     }
 
 
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own http URL
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
+def _no_proxy() -> str:
+    present = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    return ",".join(filter(None, (present, LOOPBACK, "localhost")))

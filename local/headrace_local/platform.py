@@ -13,30 +13,33 @@ import shutil
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 from headrace_local import emulator, postgres, stack
-from headrace_local.errors import UserError
-from headrace_local.ports import LOOPBACK, chosen_port
+from headrace_local.errors import CommandError, UserError
+from headrace_local.ports import LOOPBACK, answers, chosen_port
 from headrace_local.provision import Clients, Provisioned, provision
 from headrace_local.resources import DEFAULT_PREFIX, REGION, VISIBILITY_SECONDS, describe
 from headrace_local.stack import Stack
 from headrace_local.supervisor import Listener, Process, Program
 
+INFRASTRUCTURE: Final = ("aws", "postgres")
 INBOX_SERVICES: Final = ("router", "loader", "logger")
 SERVICES: Final = (*INBOX_SERVICES, "api")
+NEED_WAREHOUSE: Final = ("loader", "api")
 
 API_PORT: Final = 8080
 
 # Short polls: the one in flight is what an orderly end waits for.
 _POLL_SECONDS: Final = 1
 _SERVICE_STOP_SECONDS: Final = 10
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -92,52 +95,72 @@ class Platform:
         """
         try:
             return await self._start()
+        except BaseExceptionGroup as group:
+            await self.stop()
+            raise _first(group) from None
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
-        """Ends the services first, then Postgres, then the emulator; may be called again."""
-        stack.remove(self._folder) if self._lock is not None else None
-        services = [
-            process for process in self.processes if process.name not in ("aws", "postgres")
-        ]
+        """Ends the services first, then Postgres and the emulator; may be called again."""
+        self._stack = None
+        if self._lock is not None:
+            stack.remove(self._folder)
+        services = [one for one in self.processes if one.name not in INFRASTRUCTURE]
         await asyncio.gather(*(process.stop() for process in services))
         await asyncio.gather(*(process.stop() for process in self.processes))
-        if self.options.ephemeral and self._data != self._folder:
-            shutil.rmtree(self._data, ignore_errors=True)
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._tidy_up()
         self._stopped.set()
 
     def kill(self) -> None:
         """Ends every process at once, for the second Ctrl-C."""
         for process in self.processes:
             process.kill()
+        if self._lock is not None:
+            stack.remove(self._folder)
+        self._tidy_up()
 
     async def wait(self) -> None:
         """Until `stop` has been called and is through."""
         await self._stopped.wait()
 
+    def _tidy_up(self) -> None:
+        if self.options.ephemeral and self._data != self._folder:
+            shutil.rmtree(self._data, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
     async def _start(self) -> Stack:
+        self._take_folder()
         ports = _Ports(
             api=chosen_port(self.options.api_port, "--api-port", preferred=API_PORT),
             aws=chosen_port(self.options.aws_port, "--aws-port"),
             pg=chosen_port(self.options.pg_port, "--pg-port"),
         )
-        self._take_folder()
-        provisioned, dsn = await self._start_infrastructure(ports)
-        await asyncio.gather(
-            *(self._supervise(program) for program in self._services(ports, provisioned, dsn))
-        )
-        self._stack = self._described(ports, provisioned, dsn)
+        # Each starts as soon as what it needs is there; when one fails, the group ends the rest.
+        async with asyncio.TaskGroup() as group:
+            aws = group.create_task(self._start_aws(ports))
+            pg = group.create_task(self._start_postgres(ports))
+            for service in SERVICES:
+                group.create_task(self._start_service(service, ports, aws, pg))
+        self._stack = self._described(ports, aws.result(), pg.result())
         self._write_stack()
         return self._stack
 
     def _take_folder(self) -> None:
-        (self._folder / "logs").mkdir(parents=True, exist_ok=True)
-        self._lock = (self._folder / "lock").open("w")
+        try:
+            (self._folder / "logs").mkdir(parents=True, exist_ok=True)
+            # Nobody wants it in a repository: it holds data and credentials.
+            (self._folder / ".gitignore").write_text("*\n")
+            self._lock = (self._folder / "lock").open("w")
+        except OSError as error:
+            raise UserError(
+                f"The data folder cannot be written: {error.strerror}.",
+                str(self._folder),
+                "Choose another folder: headrace up --data DIR",
+            ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -152,24 +175,45 @@ class Platform:
         if self.options.ephemeral:
             self._data = Path(tempfile.mkdtemp(prefix="headrace-"))
 
-    async def _start_infrastructure(self, ports: _Ports) -> tuple[Provisioned, str]:
+    async def _start_aws(self, ports: _Ports) -> Provisioned:
         async def provisioned() -> None:
             # Killed and restarted, the emulator comes back without queues and rules.
-            await asyncio.to_thread(self._provision, ports)
+            await _in_thread(lambda: self._provision(ports))
 
         folder = None if self.options.ephemeral else self._data / "aws"
-        aws = emulator.emulator(ports.aws, folder, provisioned)
-        dsn, _ = await asyncio.gather(self._start_postgres(ports), self._supervise(aws))
-        return await asyncio.to_thread(self._provision, ports), dsn
+        # The import takes as long as the emulator's start.
+        boto3 = asyncio.create_task(_in_thread(lambda: import_module("boto3")))
+        await self._supervise(emulator.emulator(ports.aws, folder, provisioned))
+        await boto3
+        return await _in_thread(lambda: self._provision(ports))
 
     async def _start_postgres(self, ports: _Ports) -> str:
-        cluster = await asyncio.to_thread(postgres.prepare, self._data)
+        fsync = self.options.fsync and not self.options.ephemeral
+        cluster = await _in_thread(lambda: postgres.prepare(self._data, fsync=fsync))
         await self._supervise(postgres.postgres(cluster, ports.pg, fsync=self.options.fsync))
         return cluster.dsn(ports.pg)
+
+    async def _start_service(
+        self,
+        service: str,
+        ports: _Ports,
+        aws: asyncio.Task[Provisioned],
+        pg: asyncio.Task[str],
+    ) -> None:
+        env = {**self._common_env(ports), **self._inbox_env(service, await _outcome(aws))}
+        if service in NEED_WAREHOUSE:
+            env["HEADRACE_WAREHOUSE_DSN"] = await _outcome(pg)
+        env |= self._own_env(service, ports)
+        count = self.options.scale.get(service, 1)
+        names = [service, *(f"{service}-{number}" for number in range(2, count + 1))]
+        await asyncio.gather(
+            *(self._supervise(_service(service, name, self._bent(name, env))) for name in names)
+        )
 
     async def _supervise(self, program: Program) -> None:
         process = Process(program, self._folder / "logs", self._listener)
         self.processes.append(process)
+        self.processes.sort(key=lambda one: _place(one.name))
         await process.start()
 
     def _provision(self, ports: _Ports) -> Provisioned:
@@ -189,41 +233,50 @@ class Platform:
         )
         return provision(describe(self.options.prefix), clients, emulator.ACCOUNT)
 
-    def _services(self, ports: _Ports, provisioned: Provisioned, dsn: str) -> list[Program]:
-        programs = []
-        for service in SERVICES:
-            count = self.options.scale.get(service, 1)
-            for number in range(1, count + 1):
-                name = service if number == 1 else f"{service}-{number}"
-                env = self._service_env(service, name, ports, provisioned, dsn)
-                programs.append(_service(service, name, env))
-        return programs
-
-    def _service_env(
-        self, service: str, name: str, ports: _Ports, provisioned: Provisioned, dsn: str
-    ) -> dict[str, str]:
-        names = describe(self.options.prefix)
-        mine = {
+    def _common_env(self, ports: _Ports) -> dict[str, str]:
+        """What the user's own environment says of a service's settings goes on to it, as far as
+        the platform does not decide them; of AWS, nothing does."""
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("AWS_")
+        }
+        return {
+            **inherited,
+            **emulator.credentials(ports.aws),
             "HEADRACE_LOG_FORMAT": "json",
-            "HEADRACE_WAREHOUSE_DSN": dsn,
-            "HEADRACE_LOG_TABLE": names.log_table.name,
-            "HEADRACE_BUS_NAME": names.bus,
-            "HEADRACE_DATABASES": "*",
-            "HEADRACE_INBOX_URL": provisioned.inboxes.get(service, ""),
+        }
+
+    def _inbox_env(self, service: str, provisioned: Provisioned) -> dict[str, str]:
+        if service not in INBOX_SERVICES:
+            return {}
+        return {
+            "HEADRACE_INBOX_URL": provisioned.inboxes[service],
+            "HEADRACE_BUS_NAME": describe(self.options.prefix).bus,
             "HEADRACE_POLL_SECONDS": str(_POLL_SECONDS),
             "HEADRACE_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
             "HEADRACE_GRACE_SECONDS": str(_SERVICE_STOP_SECONDS - 2),
+        }
+
+    def _own_env(self, service: str, ports: _Ports) -> dict[str, str]:
+        log_table = describe(self.options.prefix).log_table.name
+        own = {
+            "router": {"HEADRACE_DATABASES": "*"},
+            "logger": {"HEADRACE_LOG_TABLE": log_table},
+            "api": {
+                "HEADRACE_LOG_TABLE": log_table,
+                "HEADRACE_CURSOR_SECRET": secrets.token_urlsafe(24),
+                "HEADRACE_API_HOST": LOOPBACK,
+                "HEADRACE_API_PORT": str(ports.api),
+            },
+        }
+        return own.get(service, {})
+
+    def _bent(self, name: str, env: Mapping[str, str]) -> dict[str, str]:
+        """For one process: where it shows that it lives, and what a test bends."""
+        return {
+            **env,
             "HEADRACE_LIVENESS_FILE": str(self._data / f"{name}.alive"),
-            "HEADRACE_API_HOST": LOOPBACK,
-            "HEADRACE_API_PORT": str(ports.api),
-            "HEADRACE_CURSOR_SECRET": secrets.token_urlsafe(24),
+            **self.options.service_env.get(name.partition("-")[0], {}),
         }
-        foreign = ("AWS_", "HEADRACE_")
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(foreign)
-        }
-        bent = self.options.service_env.get(service, {})
-        return {**inherited, **emulator.credentials(ports.aws), **mine, **bent}
 
     def _write_stack(self) -> None:
         """Writes `stack.json`, again whenever a process has come back with another pid."""
@@ -282,14 +335,36 @@ def _turned(env: Mapping[str, str]) -> Callable[[], Awaitable[bool]]:
 def _api_ready(env: Mapping[str, str]) -> Callable[[], Awaitable[bool]]:
     url = f"http://{LOOPBACK}:{env['HEADRACE_API_PORT']}/readyz"
 
-    def ask() -> bool:
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError):
-            return False
-
     async def is_ready() -> bool:
-        return await asyncio.to_thread(ask)
+        return await asyncio.to_thread(answers, url)
 
     return is_ready
+
+
+def _place(name: str) -> int:
+    """Where a process stands in lists: in the order in which things flow."""
+    return (*INFRASTRUCTURE, *SERVICES).index(name.partition("-")[0])
+
+
+async def _in_thread(work: Callable[[], Result]) -> Result:
+    """As asyncio.to_thread; but when cancelled, ends only after the work has: it may be about to
+    write into a folder that is then removed."""
+    task = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
+
+
+async def _outcome(task: asyncio.Task[Result]) -> Result:
+    """What another task of the group comes to; cancelling the waiting one leaves it alone."""
+    return await asyncio.shield(task)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error to tell of several: the first that was raised on purpose, else the first."""
+    told: BaseException = group.subgroup(CommandError) or group
+    while isinstance(told, BaseExceptionGroup):
+        told = told.exceptions[0]
+    return told

@@ -72,9 +72,7 @@ def _bucket(s3: S3Client, bucket: Bucket, changes: list[str]) -> None:
         s3.create_bucket(Bucket=bucket.name)
         changes.append(f"bucket {bucket.name} created")
     if bucket.versioned and s3.get_bucket_versioning(Bucket=bucket.name).get("Status") != "Enabled":
-        s3.put_bucket_versioning(
-            Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"}
-        )
+        s3.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
         changes.append(f"bucket {bucket.name}: versioning on")
     notifications = dict(s3.get_bucket_notification_configuration(Bucket=bucket.name))
     if bucket.eventbridge_notifications and "EventBridgeConfiguration" not in notifications:
@@ -111,6 +109,7 @@ def _inbox_attributes(inbox: Inbox, rules: tuple[Rule, ...], account: str) -> di
 
 def queue_policy(queue: Queue, rules: tuple[Rule, ...], account: str) -> dict[str, Any]:
     """Lets EventBridge send to the queue on behalf of exactly these rules, and nobody else."""
+    sources = [rule.arn(account) for rule in rules]
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -120,7 +119,7 @@ def queue_policy(queue: Queue, rules: tuple[Rule, ...], account: str) -> dict[st
                 "Principal": {"Service": "events.amazonaws.com"},
                 "Action": "sqs:SendMessage",
                 "Resource": queue.arn(account),
-                "Condition": {"ArnEquals": {"aws:SourceArn": [rule.arn(account) for rule in rules]}},
+                "Condition": {"ArnEquals": {"aws:SourceArn": sources}},
             }
         ],
     }

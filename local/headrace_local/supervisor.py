@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import pwd
 import signal
 import sys
 import time
@@ -17,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from headrace_local.errors import PlatformError
 
@@ -30,6 +31,7 @@ _PR_SET_PDEATHSIG: Final = 1
 """https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html"""
 
 _TAIL_LINES: Final = 5
+_LOG_BYTES: Final = 16_777_216
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ class Process:
         self._child: asyncio.subprocess.Process | None = None
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._stopping = asyncio.Event()
+        self._was_ready = False
         self._watch: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
@@ -96,13 +100,23 @@ class Process:
         Raises:
             PlatformError: it died or did not become ready in time; says its last words.
         """
-        file = (self._logs / f"{self.name}.log").open("a", buffering=1)
-        self._watch = asyncio.create_task(self._run(await self._spawn(), file))
+        path = self._logs / f"{self.name}.log"
+        _make_room(path)
+        try:
+            child = await self._spawn()
+        except OSError as error:
+            raise PlatformError(
+                f"{self.name} cannot be started: {error.strerror}.",
+                str(self.program.command[0]),
+                "headrace doctor checks what the platform needs.",
+            ) from error
+        self._watch = asyncio.create_task(self._run(child, path))
         deadline = time.monotonic() + self.program.ready_seconds
         while not await self.program.is_ready():
             if not self.running or time.monotonic() > deadline:
                 raise self._not_ready()
             await asyncio.sleep(_READY_POLL_SECONDS)
+        self._was_ready = True
 
     async def stop(self) -> None:
         """Ends the child: the gentle signal first, SIGKILL when it takes too long."""
@@ -112,13 +126,15 @@ class Process:
         self._signal(self.program.stop_signal)
         done, _ = await asyncio.wait({self._watch}, timeout=self.program.stop_seconds)
         if not done:
-            self._signal(signal.SIGKILL)
+            self.kill()
             await asyncio.wait({self._watch})
 
     def kill(self) -> None:
-        """Ends the child at once."""
+        """Ends the child, and what it may have started itself, at once."""
         self._stopping.set()
-        self._signal(signal.SIGKILL)
+        if self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._child is not None and self._child.returncode is None:
@@ -134,41 +150,65 @@ class Process:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
             limit=_LINE_LIMIT,
-            user=self.program.user,
+            **as_user(self.program.user),
             preexec_fn=_die_with_parent(self.program.orphan_signal),
         )
+        if self._stopping.is_set():  # the stop came while the child was being born
+            self._signal(self.program.stop_signal)
         return self._child
 
-    async def _run(self, child: asyncio.subprocess.Process, file: IO[str]) -> None:
+    async def _run(self, child: asyncio.subprocess.Process, path: Path) -> None:
         failures = 0
-        with file:
+        with path.open("a", buffering=1) as log:
             while True:
                 born = time.monotonic()
-                await self._listen(child, file)
+                await self._listen(child, log)
                 status = await child.wait()
-                if self._stopping.is_set():
+                if self._stopping.is_set() or not self._was_ready:
                     return
-                failures = 0 if time.monotonic() - born > HEALTHY_SECONDS else failures
-                pause = RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)]
-                failures += 1
+                failures = 1 if time.monotonic() - born > HEALTHY_SECONDS else failures + 1
+                pause = RESTART_SECONDS[min(failures, len(RESTART_SECONDS)) - 1]
                 self._tell_of_death(status, pause)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), pause)
+                reborn = await self._respawn(pause)
+                if reborn is None:
                     return
-                self.restarts += 1
+                child = reborn
+
+    async def _respawn(self, pause: float) -> asyncio.subprocess.Process | None:
+        """The child's successor; None if everything is to end."""
+        while not await self._is_stopping_within(pause):
+            try:
                 child = await self._spawn()
-                self._listener.respawned()
-                if self.program.restarted is not None:
-                    asyncio.get_running_loop().create_task(self._settle_in())
+            except OSError as error:  # no memory, or no file handles, at this moment
+                pause = RESTART_SECONDS[-1]
+                self._listener.event(f"{self.name} cannot be started: {error}")
+                continue
+            self.restarts += 1
+            self._listener.respawned()
+            self._settling = asyncio.create_task(self._settle_in())
+            return child
+        return None
+
+    async def _is_stopping_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return self._stopping.is_set()
 
     async def _settle_in(self) -> None:
         """Once a restarted child is ready, what depends on it is put right."""
         while self.running and not await self.program.is_ready():  # noqa: ASYNC110 - of a process
             await asyncio.sleep(_READY_POLL_SECONDS)
-        if self.running and self.program.restarted is not None:
-            await self.program.restarted()
+        if not self.running:
+            return
+        try:
+            if self.program.restarted is not None:
+                await self.program.restarted()
+        except Exception as error:  # noqa: BLE001 - the platform goes on, and the user is told
+            self._listener.event(f"{self.name} is back, but not as it should be: {error}")
+        else:
+            self._listener.event(f"{self.name} runs again (pid {self.pid})")
 
-    async def _listen(self, child: asyncio.subprocess.Process, file: IO[str]) -> None:
+    async def _listen(self, child: asyncio.subprocess.Process, log: IO[str]) -> None:
         assert child.stdout is not None
         while True:
             try:
@@ -179,7 +219,9 @@ class Process:
                 return
             line = raw.decode(errors="replace").rstrip("\n")
             self._tail.append(line)
-            file.write(f"{line}\n")
+            # A full disk must not stop the listening: the child would block on its full pipe.
+            with suppress(OSError):
+                log.write(f"{line}\n")
             self._listener.line(self.name, line)
 
     def _tell_of_death(self, status: int, pause: float) -> None:
@@ -210,6 +252,20 @@ def how_it_ended(status: int) -> str:
     with suppress(ValueError):
         return signal.Signals(-status).name
     return f"signal {-status}"
+
+
+def as_user(name: str | None) -> dict[str, Any]:
+    """What subprocess takes to run as another user wholly: not in this one's groups either."""
+    if name is None:
+        return {}
+    return {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
+
+
+def _make_room(log: Path) -> None:
+    """A log that has grown too long steps aside, in place of the one that did so before."""
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
 
 
 def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
