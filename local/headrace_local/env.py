@@ -8,10 +8,28 @@ from typing import Annotated, Final
 
 import typer
 
+from headrace_local.resources import MAX_RECEIVES
 from headrace_local.stack import Stack, find_stack
 
 # What would otherwise stand beside our credentials and turn them into another account's.
 _IN_THE_WAY: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
+
+_SET: Final = (
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "LAKE_BUCKET",
+    "BUS_NAME",
+    "LOG_TABLE",
+    "WAREHOUSE_DSN",
+    "API_URL",
+    "HEADRACE_API_URL",
+    *(f"{service.upper()}_INBOX_URL" for service in MAX_RECEIVES),
+    *(f"{service.upper()}_DEAD_URL" for service in MAX_RECEIVES),
+)
+"""Every name of `variables`; known without a platform, so that they can be unset after its end."""
 
 
 def env(
@@ -19,11 +37,18 @@ def env(
     as_json: Annotated[
         bool, typer.Option("--json", help="stack.json as it is, instead of exports.")
     ] = False,
+    unset: Annotated[
+        bool, typer.Option("--unset", help="The opposite: shell lines that unset them all.")
+    ] = False,
 ) -> None:
     """Print the running platform's addresses as shell exports.
 
-    eval "$(headrace env)" makes aws, psql and your own scripts speak to it.
+    eval "$(headrace env)" makes aws, psql and your own scripts speak to it, and
+    eval "$(headrace env --unset)" makes an end of that, with or without a running platform.
     """
+    if unset:
+        typer.echo(f"unset {' '.join(_SET)}")
+        return
     stack = find_stack()
     typer.echo(stack.model_dump_json(indent=2) if as_json else exports(stack))
 
