@@ -163,7 +163,8 @@ class Story:
 
     def _addresses(self) -> None:
         stack, me = self._stack, command_name()
-        self._stage.heading("Where everything is")
+        until = "" if self._stays else ", while the platform runs"
+        self._stage.heading(f"Where everything is{until}")
         self._stage.pairs(
             ("API", f"{stack.api_url}/v1/drops"),
             ("API documentation", f"{stack.api_url}/docs"),
