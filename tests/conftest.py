@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import boto3
@@ -20,7 +21,7 @@ from headrace_local import emulator, postgres
 from headrace_local.ports import free_port
 from headrace_local.provision import Clients, provision
 from headrace_local.resources import REGION, describe
-from headrace_local.supervisor import Program
+from headrace_local.supervisor import Program, as_user
 from tests.real_parts import AwsStack
 
 START_SECONDS = 30
@@ -52,12 +53,15 @@ def aws_stack(aws_port: int, monkeypatch: pytest.MonkeyPatch) -> AwsStack:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The address of the server's first database."""
-    folder = tmp_path_factory.mktemp("postgres")
-    cluster, port = postgres.prepare(folder), free_port()
-    with _running(postgres.postgres(cluster, port, fsync=False), folder):
-        yield cluster.dsn(port)
+    # Not in pytest's own folder: as root, Postgres runs as another user, and any other run of
+    # pytest closes that folder to all but its owner.
+    with TemporaryDirectory(prefix="headrace-test-") as name:
+        folder = Path(name)
+        cluster, port = postgres.prepare(folder, fsync=False), free_port()
+        with _running(postgres.postgres(cluster, port, fsync=False), folder):
+            yield cluster.dsn(port)
 
 
 @pytest.fixture
@@ -79,7 +83,7 @@ def _running(program: Program, folder: Path) -> Iterator[None]:
         child = subprocess.Popen(
             program.command,
             env=dict(program.env),
-            user=program.user,
+            **as_user(program.user),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -85,6 +85,11 @@ def endpoint(port: int) -> str:
     return f"http://{LOOPBACK}:{port}"
 
 
+def queue_url(port: int, name: str) -> str:
+    """Where a queue is now: one kept from an earlier run names the port that it had then."""
+    return f"{endpoint(port)}/{ACCOUNT}/{name}"
+
+
 def credentials(port: int) -> dict[str, str]:
     """The AWS_* environment of everything that speaks to the emulator; no profile of the user's
     is read, so nothing can reach a real account by mistake."""

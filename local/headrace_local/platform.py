@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Final, TypeVar
@@ -231,7 +231,18 @@ class Platform:
             events=session.client("events", endpoint_url=url),
             dynamodb=session.client("dynamodb", endpoint_url=url),
         )
-        return provision(describe(self.options.prefix), clients, emulator.ACCOUNT)
+        names = describe(self.options.prefix)
+        done = provision(names, clients, emulator.ACCOUNT)
+        return replace(
+            done,
+            inboxes={
+                one.service: emulator.queue_url(ports.aws, one.queue.name) for one in names.inboxes
+            },
+            dead_letter_queues={
+                one.service: emulator.queue_url(ports.aws, one.dead_letters.name)
+                for one in names.inboxes
+            },
+        )
 
     def _common_env(self, ports: _Ports) -> dict[str, str]:
         """What the user's own environment says of a service's settings goes on to it, as far as

@@ -38,7 +38,15 @@ class Stack(BaseModel):
     @property
     def is_alive(self) -> bool:
         """Whether any of its processes still runs; a stack that was killed leaves its file."""
-        return any(psutil.pid_exists(pid) for pids in self.processes.values() for pid in pids)
+        return any(_runs(pid) for pids in self.processes.values() for pid in pids)
+
+
+def _runs(pid: int) -> bool:
+    """A zombie does not: where nobody waits for orphans, as in some containers, it stays."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def write(stack: Stack, folder: Path) -> Path:
