@@ -38,8 +38,13 @@ class DynamoDBLog:
                 update.removed,
             )
             if not moved:
+                # Only of an item that is there: one that expired meanwhile must not come back as
+                # a step without a drop.
                 await self._update(
-                    update, "attribute_not_exists(#0)", {update.step_name: update.step}, ()
+                    update,
+                    f"attribute_exists({KEY}) AND attribute_not_exists(#0)",
+                    {update.step_name: update.step},
+                    (),
                 )
         return moved
 

@@ -39,8 +39,9 @@ from headrace_shared.reasons import Reason
 
 Item = Mapping[str, Any]
 
-_OF_A_STATE = ("attention_pk", "reason", "retry_at", "superseded_by")
-"""Attributes that belong to a state alone, and go when another one comes."""
+_OF_A_STATE = ("attention_pk", "reason", "retry_at", "superseded_by", "traceparent")
+"""Attributes that belong to a state alone, and go when another one comes: what is left of an
+earlier one would depend on the order in which the facts came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,9 @@ def _of_drop(drop: Drop) -> dict[str, Any]:
 
 def _of_fact(fact: Fact) -> dict[str, Any]:
     reason = _reason(fact)
-    told: dict[str, Any] = {"reason": reason.model_dump(exclude_none=True) if reason else None}
+    told: dict[str, Any] = {
+        "reason": reason.model_dump(mode="json", exclude_none=True) if reason else None
+    }
     match fact:
         case LoadSucceeded():
             told |= {
