@@ -16,7 +16,9 @@ from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     HTTPClientError,
+    MetadataRetrievalError,
     NoCredentialsError,
 )
 from botocore.exceptions import (
@@ -59,6 +61,9 @@ _TRANSIENT_CODES: Final = frozenset(
         "ExpiredTokenException",
     }
 )
+
+# A role's credentials come over HTTP from the task's or the host's own endpoint.
+_CREDENTIALS_ERRORS: Final = (NoCredentialsError, CredentialRetrievalError, MetadataRetrievalError)
 
 
 class AwsClients:
@@ -113,7 +118,7 @@ def transient_aws_errors(what: str) -> Iterator[None]:
         if not is_transient(error):
             raise
         raise TransientError(f"{what}: {error}") from error
-    except (HTTPClientError, BotoConnectionError, NoCredentialsError) as error:
+    except (HTTPClientError, BotoConnectionError, *_CREDENTIALS_ERRORS) as error:
         raise TransientError(f"{what}: {error}") from error
     except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
         # The body of a streamed answer is read outside botocore's own error handling.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from headrace_shared import backoff
-from headrace_shared.errors import HeadraceError, PermanentError, TransientError
+from headrace_shared.errors import PermanentError, TransientError
 from headrace_shared.facts import Fact
 from headrace_shared.logging import get_logger
 
@@ -166,7 +166,7 @@ class InboxLoop:
             _log.warning("poll.failed", error=str(error))
             return False
         for message in messages:
-            work = self._settle(message, 0) if stop.is_set() else self._take(message)
+            work = self._settle_surely(message, 0) if stop.is_set() else self._take(message)
             task = asyncio.create_task(work)
             self._work.add(task)
             task.add_done_callback(self._work.discard)
@@ -222,7 +222,7 @@ class InboxLoop:
         failure = Failure(error, message.receive_count, final=True, retry_in_seconds=0)
         try:
             await self._publisher.publish(self._handler.failed(message, failure))
-        except HeadraceError as unpublished:
+        except Exception as unpublished:  # noqa: BLE001 - untold, so not done: the message comes again
             return await self._retry_later(message, unpublished)
         return "done", 0
 
@@ -251,7 +251,7 @@ class InboxLoop:
             await self._sleep(self._limits.visibility_seconds / 3)
             try:
                 await self._queue.hide(message, self._limits.visibility_seconds)
-            except TransientError as error:
+            except Exception as error:  # noqa: BLE001 - a receipt that ran out, say; the work goes on
                 # Idempotency covers the duplicate delivery that may follow.
                 _log.warning("heartbeat.failed", message_id=message.message_id, error=str(error))
 
@@ -269,7 +269,7 @@ class InboxLoop:
                 await self._queue.delete(message)
             else:
                 await self._queue.hide(message, hide_seconds)
-        except TransientError as error:
+        except Exception as error:  # noqa: BLE001 - whatever the queue says, the loop outlives it
             # The message comes again when its visibility ends, and is borne as a duplicate.
             _log.warning(
                 "message.settling_failed",
