@@ -7,13 +7,14 @@ silently left out.
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
+    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -31,12 +32,18 @@ MAX_COLUMNS: Final = 1_599
 https://www.postgresql.org/docs/current/limits.html"""
 
 _MOST_ERRORS_TOLD: Final = 10
+_LONGEST_FAULT: Final = 300
+"""Characters: a fault repeats what the document says, and a fact must stay small."""
 
 _WORDS: Final = {
     "extra_forbidden": "a contract has no such field",
     "missing": "is missing",
     "model_type": "must be an object",
 }
+
+
+_ColumnName = Annotated[str, StringConstraints(to_lower=True)]
+"""A column of the same contract, lower-cased as the columns' own names are."""
 
 
 class _Part(BaseModel):
@@ -130,15 +137,15 @@ class OnBadRows(_Part):
 class ApiAccess(_Part):
     """What the API may show of the table's rows."""
 
-    filter_by: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
+    filter_by: tuple[_ColumnName, ...] = ()
+    columns: tuple[_ColumnName, ...] = ()
 
 
 class Contract(_Part):
     """What a table holds and what may be done to it. Only `columns` is required."""
 
     columns: tuple[Column, ...]
-    primary_key: tuple[str, ...] = ()
+    primary_key: tuple[_ColumnName, ...] = ()
     allowed_operations: tuple[Action, ...] = Field(
         default=tuple(Action),
         validation_alias=AliasChoices("allowed_operations", "allowed_actions"),
@@ -212,7 +219,8 @@ def parse_contract(document: bytes) -> Contract:
 def _fault(location: tuple[int | str, ...], message: str) -> str:
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
     plain = message.removeprefix("Value error, ")
-    return f"{pointer}: {plain}" if pointer else plain
+    fault = f"{pointer}: {plain}" if pointer else plain
+    return fault if len(fault) <= _LONGEST_FAULT else f"{fault[:_LONGEST_FAULT]}..."
 
 
 def _refusal(*faults: str) -> PermanentError:
