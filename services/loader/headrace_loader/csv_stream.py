@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import re
 import zlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _UNPACKED_BLOCK_BYTES: Final = 1_048_576
 _GZIP_WINDOW: Final = 31
 """zlib's code for a gzip member: https://docs.python.org/3/library/zlib.html#zlib.decompressobj"""
 
+_LINE_ENDS: Final = (bytearray(b"\r"), bytearray(b"\n"))
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -52,10 +54,10 @@ async def open_csv(blocks: Blocks, file: str, dialect: CsvFormat) -> CsvStream:
     plain = without_mark(unpacked(blocks, file))
     if not dialect.header:
         return CsvStream(None, plain)
-    head = bytearray()
+    head, first_record = bytearray(), _record_pattern(dialect)
     async for block in plain:
         head += block
-        end = _first_record_end(head, dialect)
+        end = _first_record_end(head, first_record)
         if end is not None:
             return CsvStream(parse_record(bytes(head[:end]), dialect), _rejoined(head, plain))
         if len(head) > MAX_HEADER_BYTES:
@@ -118,6 +120,8 @@ def parse_record(record: bytes, dialect: CsvFormat) -> tuple[str, ...]:
         ) from None
     except csv.Error as error:
         raise _refusal("header_unreadable", f"The header (line 1) is not CSV: {error}.") from None
+    if not fields:
+        raise _refusal("header_unreadable", "The first line, which has to be the header, is empty.")
     return tuple(fields)
 
 
@@ -133,18 +137,25 @@ def csv_reader(lines: Iterable[str], dialect: CsvFormat) -> _csv.Reader:
     )
 
 
-def _first_record_end(head: bytearray, dialect: CsvFormat) -> int | None:
+def _record_pattern(dialect: CsvFormat) -> re.Pattern[bytes]:
+    """One record without its line end: quoted parts, in which a line end is text, and others.
+
+    Possessive, so that a megabyte after a quote that is never closed costs one pass.
+    """
+    quote, escape = (
+        re.escape(character.encode()) for character in (dialect.quote, dialect.escape_character)
+    )
+    quoted = b"[^%b]" % quote
+    if dialect.escape_character != dialect.quote:
+        quoted = rb"(?:[^%b%b]|%b.)" % (quote, escape, escape)
+    return re.compile(rb"(?:[^%b\r\n]++|%b%b*+%b)*+" % (quote, quote, quoted, quote), re.DOTALL)
+
+
+def _first_record_end(head: bytearray, record: re.Pattern[bytes]) -> int | None:
     """Where the first record ends: at a line end outside quotes; None if it is not there yet."""
-    quote, start = dialect.quote.encode(), 0
-    while True:
-        line_feed, carriage = head.find(b"\n", start), head.find(b"\r", start)
-        ends = [place for place in (line_feed, carriage) if place >= 0]
-        if not ends:
-            return None
-        end = min(ends)
-        if head.count(quote, 0, end) % 2 == 0:
-            return end
-        start = end + 1
+    found = record.match(head)
+    end = found.end() if found else 0
+    return end if head[end : end + 1] in _LINE_ENDS else None
 
 
 async def _rejoined(head: bytearray, rest: Blocks) -> Blocks:
@@ -163,7 +174,7 @@ async def _gunzipped(blocks: Blocks) -> Blocks:
                 member = zlib.decompressobj(_GZIP_WINDOW)
             plain = await asyncio.to_thread(_unpack, member, packed)
             packed = member.unconsumed_tail or member.unused_data
-            more = len(plain) == _UNPACKED_BLOCK_BYTES
+            more = len(plain) == _UNPACKED_BLOCK_BYTES and not member.eof
             if plain:
                 yield plain
     if not member.eof:

@@ -22,6 +22,7 @@ from headrace_loader.lake import S3Lake
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.sqlstate import (
     CHARACTER_NOT_IN_REPERTOIRE,
+    MAX_REASON_CHARACTERS,
     CopyRefusedError,
     shortened,
 )
@@ -201,14 +202,14 @@ async def invalid_byte(blocks: AsyncIterator[bytes]) -> BadRow | None:
     decoder, position, line = codecs.getincrementaldecoder("utf-8")(), 0, 1
     async for block in blocks:
         pending = len(decoder.getstate()[0])
+        nul = block.find(b"\0")
         try:
-            text = decoder.decode(block)
+            text = decoder.decode(block if nul < 0 else block[: nul + 1])
         except UnicodeDecodeError as error:
             good, place = error.object[: error.start], position - pending + error.start
             return _bad_byte(line + good.count(b"\n"), error.object[error.start], place)
-        if "\0" in text:
-            place = block.index(b"\0")
-            return _bad_byte(line + block.count(b"\n", 0, place), 0, position + place)
+        if nul >= 0:
+            return _bad_byte(line + text.count("\n"), 0, position + nul)
         position += len(block)
         line += text.count("\n")
     if decoder.getstate()[0]:
@@ -257,7 +258,7 @@ def _invalid(record: Record, column: Column, value: str, message: str) -> BadRow
         line=record.first_line,
         column=column.name,
         value=shortened(value),
-        reason=message,
+        reason=shortened(message, MAX_REASON_CHARACTERS),
     )
 
 

@@ -16,6 +16,8 @@ from headrace_shared.errors import HeadraceError, TransientError
 from headrace_shared.reasons import BadRow
 
 MAX_VALUE_CHARACTERS: Final = 120
+MAX_REASON_CHARACTERS: Final = 200
+"""Postgres repeats the whole value in its message, and a value may have a gigabyte."""
 
 _BAD_ROW_CLASSES: Final = ("22", "23")
 """Data exceptions and broken constraints: the fault lies in the rows."""
@@ -76,13 +78,13 @@ def first_bad_row(error: psycopg.Error) -> BadRow:
     )
 
 
-def shortened(value: str) -> str:
-    """A value short enough to travel in a fact, with the NULs that no database text can hold
+def shortened(text: str, limit: int = MAX_VALUE_CHARACTERS) -> str:
+    """A text short enough to travel in a fact, with the NULs that no database text can hold
     made visible."""
-    plain = value.replace("\0", "\\0")
-    cut = plain[:MAX_VALUE_CHARACTERS]
-    return cut if cut == plain else f"{cut}..."
+    plain = text[: limit + 1].replace("\0", "\\0")
+    return plain if len(plain) <= limit else f"{plain[:limit]}..."
 
 
 def _told(error: psycopg.Error) -> str:
-    return (error.diag.message_primary or str(error) or type(error).__name__).strip()
+    told = error.diag.message_primary or str(error) or type(error).__name__
+    return shortened(told.strip(), MAX_REASON_CHARACTERS)
