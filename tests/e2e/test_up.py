@@ -1,0 +1,237 @@
+"""`headrace up` as a user starts it: what it writes, what it survives, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+HEADRACE = str(Path(sys.executable).with_name("headrace"))
+WITHIN_SECONDS = 60
+SERVICES = ("router", "loader", "logger", "api")
+FIELDS = {
+    "api_url",
+    "aws_endpoint_url",
+    "aws_region",
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "lake_bucket",
+    "bus_name",
+    "log_table",
+    "warehouse_dsn",
+    "inboxes",
+    "dead_letter_queues",
+    "processes",
+}
+
+
+@dataclass
+class RunningUp:
+    """One `headrace up`, and every process that it ever had."""
+
+    child: subprocess.Popen[bytes]
+    folder: Path
+    seen: dict[int, psutil.Process] = field(default_factory=dict)
+
+    @property
+    def stack_file(self) -> Path:
+        return self.folder / ".headrace" / "stack.json"
+
+    @property
+    def told(self) -> str:
+        return (self.folder / "up.log").read_text()
+
+    def stack(self) -> Any:
+        return json.loads(self.stack_file.read_text())
+
+    def pids(self, program: str) -> list[int]:
+        found: list[int] = self.stack()["processes"].get(program, [])
+        return found
+
+    def look(self) -> list[psutil.Process]:
+        """It and its descendants; remembered, so that orphans are found later."""
+        parent = psutil.Process(self.child.pid)
+        found = [parent, *parent.children(recursive=True)]
+        self.seen |= {process.pid: process for process in found}
+        return found
+
+    def alive(self) -> list[psutil.Process]:
+        """Those seen that still run; a zombie is only waiting to be counted."""
+        return [process for process in self.seen.values() if _runs(process)]
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def eventually(check: Callable[[], object], what: str, child: RunningUp) -> None:
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while not check():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {WITHIN_SECONDS} s: {what}\n{child.told}", pytrace=False)
+        threading.Event().wait(0.05)
+
+
+def _spawn(folder: Path, arguments: tuple[str, ...], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HEADRACE_", "AWS_"))}
+    return subprocess.Popen(
+        [HEADRACE, "up", *arguments],
+        cwd=folder,
+        env=kept,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def up(folder: Path, *arguments: str) -> Iterator[RunningUp]:
+    """It is ready when the block begins; whatever is left of it at the end is killed."""
+    with (folder / "up.log").open("wb") as output:
+        run = RunningUp(_spawn(folder, arguments, output), folder)
+    try:
+        eventually(lambda: "Ready in " in run.told or run.child.poll() is not None, "ready", run)
+        if run.child.poll() is not None:
+            pytest.fail(f"headrace up ended at its start:\n{run.told}", pytrace=False)
+        run.look()
+        yield run
+    finally:
+        if run.child.poll() is None:
+            run.look()
+        for process in run.alive():
+            with suppress(psutil.NoSuchProcess):  # it ended with its parent a moment ago
+                process.kill()
+        run.child.wait(WITHIN_SECONDS)
+
+
+def ended_by(run: RunningUp, number: signal.Signals) -> int:
+    run.look()
+    run.child.send_signal(number)
+    return run.child.wait(WITHIN_SECONDS)
+
+
+def test_up_writes_its_addresses_restarts_what_dies_and_ends_at_ctrl_c(tmp_path: Path) -> None:
+    with up(tmp_path, "--ephemeral", "--scale", "loader=2") as run:
+        _stack_is_whole_and_private(run)
+        _every_port_is_on_loopback(run)
+        _killed_service_comes_back(run)
+        assert ended_by(run, signal.SIGINT) == 0, run.told
+        assert run.alive() == []
+        assert not run.stack_file.exists()
+        assert "\x1b" not in run.told
+        assert "Traceback" not in run.told
+
+
+def _stack_is_whole_and_private(run: RunningUp) -> None:
+    stack = run.stack()
+    assert stack.keys() >= FIELDS
+    assert all(stack[name] for name in FIELDS)
+    assert stat.S_IMODE(run.stack_file.stat().st_mode) == 0o600
+    assert stack["inboxes"].keys() == stack["dead_letter_queues"].keys() == set(SERVICES) - {"api"}
+    assert stack["processes"].keys() == {*SERVICES, "aws", "postgres"}
+    assert {name: len(pids) for name, pids in stack["processes"].items() if len(pids) > 1} == {
+        "loader": 2
+    }
+    assert all(psutil.pid_exists(pid) for pids in stack["processes"].values() for pid in pids)
+    for name in ("api_url", "aws_endpoint_url", "warehouse_dsn"):
+        assert stack[name] in run.told
+
+
+def _every_port_is_on_loopback(run: RunningUp) -> None:
+    listening = [
+        connection.laddr
+        for process in run.look()
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    # The API, the emulator and Postgres.
+    assert len({address.port for address in listening}) >= 3
+    assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}
+
+
+def _killed_service_comes_back(run: RunningUp) -> None:
+    (killed,) = run.pids("router")
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: run.pids("router") not in ([], [killed]), "router has a successor", run)
+    (successor,) = run.pids("router")
+    eventually(lambda: f"(pid {successor})" in run.told, "the successor is told of", run)
+    assert "router ended (SIGKILL)" in run.told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of a parent's end")
+def test_killed_up_leaves_no_process_and_the_next_one_starts(tmp_path: Path) -> None:
+    with up(tmp_path, "--ephemeral") as run:
+        assert ended_by(run, signal.SIGKILL) == -signal.SIGKILL
+        eventually(lambda: not run.alive(), "every process has ended", run)
+    with up(tmp_path, "--ephemeral") as run:
+        assert all(psutil.pid_exists(pid) for pid in run.pids("api"))
+        assert ended_by(run, signal.SIGTERM) == 0
+
+
+def test_second_ctrl_c_ends_everything_at_once(tmp_path: Path) -> None:
+    with up(tmp_path, "--ephemeral") as run:
+        (router,) = run.pids("router")
+        os.kill(router, signal.SIGSTOP)  # the orderly end waits for it
+        run.child.send_signal(signal.SIGINT)
+        eventually(lambda: "Ending the platform." in run.told, "the first is heard", run)
+        started = time.monotonic()
+        assert ended_by(run, signal.SIGINT) == 128 + signal.SIGINT
+        eventually(lambda: not run.alive(), "every process has ended", run)
+        assert time.monotonic() - started < 5
+        assert not run.stack_file.exists()
+
+
+def test_verbose_shows_each_process_by_name(tmp_path: Path) -> None:
+    with up(tmp_path, "--ephemeral", "-v") as run:
+        firsts = {line.split()[0] for line in run.told.splitlines() if line.strip()}
+        assert firsts >= {"router", "loader", "logger"}, run.told
+        assert ended_by(run, signal.SIGTERM) == 0
+
+
+def test_busy_port_is_told_in_three_lines_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        done = subprocess.run(
+            [HEADRACE, "up", "--ephemeral", "--api-port", port],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=WITHIN_SECONDS,
+            check=False,
+        )
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2, done
+    assert [line.split(":")[0] for line in lines] == ["error", "where", "to do"]
+    assert port in lines[0]
+    assert not (tmp_path / ".headrace" / "stack.json").exists()
+
+
+def test_second_platform_in_one_folder_is_refused_and_harms_nothing(tmp_path: Path) -> None:
+    with up(tmp_path, "--ephemeral") as run:
+        done = subprocess.run(
+            [HEADRACE, "up"], cwd=tmp_path, capture_output=True, timeout=WITHIN_SECONDS, check=False
+        )
+        assert done.returncode == 2
+        assert b"already running" in done.stderr
+        assert run.stack_file.exists()
+        assert ended_by(run, signal.SIGINT) == 0
