@@ -1,0 +1,1 @@
+"""Headrace's figures, as ratios against a peer in the same run: `make bench`."""

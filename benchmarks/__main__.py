@@ -1,0 +1,56 @@
+"""Runs every measurement and keeps the table in `benchmarks/README.md`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from benchmarks import measures
+from benchmarks.measures import Figure
+from headrace_local.platform import PlatformOptions
+from headrace_local.ports import free_port
+from tests.running_platform import running
+
+README: Final = Path(__file__).with_name("README.md")
+_BEGIN, _END = "<!-- figures: make bench -->", "<!-- end of figures -->"
+
+
+def main() -> None:
+    """One run on a fresh platform, from start to the table."""
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
+        folder = Path(name)
+        options = PlatformOptions(data_dir=folder / "data", ephemeral=True, api_port=free_port())
+        started = time.monotonic()
+        with running(options) as platform:
+            ready = Figure(
+                "`headrace up` to ready", f"{time.monotonic() - started:.1f} s", "data folder made"
+            )
+            figures = [_told(ready)]
+            figures += [_told(one) for one in measures.idle(platform)]
+            figures += [_told(one) for one in measures.latency(platform)]
+            figures += [_told(one) for one in measures.small_files(platform)]
+            figures += [_told(one) for one in measures.big_file(platform, folder)]
+            figures += [_told(one) for one in measures.memory(platform, folder)]
+    _keep(figures)
+
+
+def _told(figure: Figure) -> Figure:
+    sys.stdout.write(f"{figure.what}: {figure.figure}  {figure.beside}\n")
+    sys.stdout.flush()
+    return figure
+
+
+def _keep(figures: list[Figure]) -> None:
+    rows = [f"| {one.what} | {one.figure} | {one.beside} |" for one in figures]
+    text = README.read_text()
+    before, after = text.partition(_BEGIN)[0], text.partition(_END)[2]
+    table = "\n".join(["| what | figure | beside |", "|---|---|---|", *rows])
+    where = f"{time.strftime('%Y-%m-%d', time.gmtime())}, {measures.machine()}."
+    README.write_text(f"{before}{_BEGIN}\n{table}\n\n{where}\n{_END}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Contracts: what a document may say, how its faults are told, what a change may change."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace_loader.columns import columns_of_file
+from headrace_loader.evolution import TableColumn, plan
+from headrace_shared.column_types import canonical_type
+from headrace_shared.contract import Contract, parse_contract
+from headrace_shared.drop import Action
+from headrace_shared.errors import PermanentError
+
+ID = {"name": "id", "type": "bigint", "nullable": False}
+NAME = {"name": "name", "type": "varchar(10)"}
+
+
+def a_contract(*columns: dict[str, Any], **fields: Any) -> Contract:
+    return parse_contract(json.dumps({"columns": list(columns or (ID, NAME)), **fields}).encode())
+
+
+def as_table(contract: Contract) -> dict[str, TableColumn]:
+    return {one.name: TableColumn(one.type, one.nullable) for one in contract.columns}
+
+
+def test_contract_survives_being_stored() -> None:
+    contract = a_contract(allowed_actions=["append"], primary_key=["id"], api={"columns": ["id"]})
+    assert Contract.model_validate(json.loads(contract.model_dump_json())) == contract
+    assert contract.allowed_operations == (Action.APPEND,)
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (b"columns", "Invalid JSON"),
+        (b"\xff{}", "byte 0 is not UTF-8"),
+        (b"[]", "must be an object"),
+        (b"{}", "/columns: is missing"),
+        (b'{"columns": []}', "1 to 1599 columns"),
+        (b'{"columns": [{"name": "a"}]}', "/columns/0/type: is missing"),
+        (b'{"columns": [{"name": "a", "type": "strange"}]}', "/columns/0/type: unknown type"),
+        (b'{"columns": [{"name": "_drop_id", "type": "uuid"}]}', "/columns/0/name"),
+        (b'{"columns": [{"name": "ctid", "type": "int"}]}', "/columns/0/name"),
+        (b'{"columns": [{"name": "a", "type": "int"}], "colour": 1}', "/colour: a contract has no"),
+        (b'{"columns": [{"name": "a", "type": "int"}], "primary_key": ["b"]}', "primary_key: 'b'"),
+        (b'{"columns": [{"name": "a", "type": "int"}], "tests": [{"unique": "a"}]}', "/tests"),
+        (
+            b'{"columns": [{"name": "a", "type": "int"}], "on_bad_rows": {"mode": "quarantine"}}',
+            "quarantine is not supported",
+        ),
+        (
+            b'{"columns": [{"name": "a", "type": "int"}], "format": {"delimiter": ";;"}}',
+            "/format/delimiter",
+        ),
+        (b" " * 1_048_577, "1,048,576 bytes"),
+    ],
+)
+def test_fault_is_told_with_its_place(document: bytes, told: str) -> None:
+    with pytest.raises(PermanentError) as refused:
+        parse_contract(document)
+    assert told in refused.value.reason.message
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_no_document_does_worse_than_be_refused(document: bytes) -> None:
+    with suppress(PermanentError):
+        parse_contract(document)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("INT", "integer"),
+        (" varchar ( 64 ) ", "character varying(64)"),
+        ("decimal(10,2)", "numeric(10,2)"),
+        ("numeric(5)", "numeric(5,0)"),
+        ("timestamptz", "timestamp with time zone"),
+        ("double  precision", "double precision"),
+    ],
+)
+def test_types_are_kept_in_the_database_s_own_spelling(written: str, canonical: str) -> None:
+    assert canonical_type(written) == canonical
+    assert canonical_type(canonical) == canonical
+
+
+@pytest.mark.parametrize("text", ["", "int; drop table x", "varchar(0)", "numeric(2,3)", "int[]"])
+def test_no_other_text_is_a_type(text: str) -> None:
+    with pytest.raises(ValueError, match=r"type|must be"):
+        canonical_type(text)
+
+
+def test_new_nullable_column_is_added() -> None:
+    present, wanted = a_contract(), a_contract(ID, NAME, {"name": "note", "type": "text"})
+    change = plan(as_table(present), present, wanted)
+    assert [column.name for column in change.add] == ["note"]
+    assert change.changes == ("column note text added",)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        (a_contract(ID), "column 'name' is gone"),
+        (a_contract(ID, {**NAME, "type": "text"}), "not text"),
+        (a_contract(ID, {**NAME, "nullable": False}), "nullable in the table"),
+        (a_contract(ID, NAME, {"name": "n", "type": "int", "nullable": False}), "must be nullable"),
+        (a_contract(primary_key=["id"]), "primary key"),
+    ],
+)
+def test_unsafe_change_is_refused_with_the_difference(wanted: Contract, told: str) -> None:
+    present = a_contract()
+    with pytest.raises(PermanentError) as refused:
+        plan(as_table(present), present, wanted)
+    assert told in refused.value.reason.message
+
+
+def test_contract_without_schema_among_its_operations_is_the_last() -> None:
+    present = a_contract(allowed_operations=["append"])
+    with pytest.raises(PermanentError):
+        plan(as_table(present), present, a_contract())
+
+
+def test_change_beside_the_columns_is_applied_and_named() -> None:
+    present, wanted = a_contract(), a_contract(format={"delimiter": ";"})
+    assert plan(as_table(present), present, wanted).changes == ("format changed",)
+
+
+@given(st.permutations(["id", "name", "day"]), st.data())
+def test_header_maps_names_in_any_order_and_case(names: list[str], data: st.DataObject) -> None:
+    contract = a_contract(ID, NAME, {"name": "day", "type": "date"})
+    written = [data.draw(st.sampled_from([name, name.upper(), f" {name} "])) for name in names]
+    assert [column.name for column in columns_of_file(written, contract)] == names
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (["id", "nmae"], "'nmae'"),
+        (["name"], "'id'"),
+        (["id", "ID"], "more than once"),
+        ([], "'id'"),
+    ],
+)
+def test_header_that_does_not_fit_is_refused(header: list[str], told: str) -> None:
+    with pytest.raises(PermanentError) as refused:
+        columns_of_file(header, a_contract())
+    assert told in refused.value.reason.message
+
+
+def test_file_without_header_has_the_contract_s_columns() -> None:
+    assert columns_of_file(None, a_contract()) == a_contract().columns

@@ -1,0 +1,93 @@
+"""A drop id is identity and order: laws of the value everything hangs on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace_shared.drop import drop_id, drop_id_bounds, landing_time
+from headrace_shared.log_schema import RECENT_SHARDS, recent_partition, recent_partitions
+
+moments = st.integers(86_400, 2**32 - 10_000).map(
+    lambda seconds: datetime.fromtimestamp(seconds + 0.25, UTC)
+)
+sequencers = st.text("0123456789ABCDEF", min_size=16, max_size=18)
+texts = st.text(min_size=1, max_size=50)
+
+
+def an_id(moment: datetime, sequencer: str | None = None, key: str = "k") -> UUID:
+    return drop_id(
+        landed_at=moment, sequencer=sequencer, bucket="b", key=key, version_id=None, etag="e"
+    )
+
+
+@given(moments, sequencers, texts)
+def test_same_event_gives_same_id(moment: datetime, sequencer: str, key: str) -> None:
+    assert an_id(moment, sequencer, key) == an_id(moment, sequencer, key)
+
+
+@given(moments, sequencers, texts)
+def test_id_is_a_version_8_uuid_that_carries_its_landing_second(
+    moment: datetime, sequencer: str, key: str
+) -> None:
+    made = an_id(moment, sequencer, key)
+    assert made.version == 8
+    assert landing_time(made) == moment.replace(microsecond=0)
+
+
+@given(moments, moments, sequencers, sequencers)
+def test_earlier_second_comes_first_whatever_the_sequencer(
+    one: datetime, other: datetime, first: str, second: str
+) -> None:
+    if one.replace(microsecond=0) < other.replace(microsecond=0):
+        assert an_id(one, first) < an_id(other, second)
+
+
+@given(moments, sequencers, sequencers, texts)
+def test_within_a_second_the_padded_sequencer_decides(
+    moment: datetime, first: str, second: str, key: str
+) -> None:
+    # The leading digits say the second again, which two versions of one second share.
+    first, second = "006B00" + first[6:], "006B00" + second[6:]
+    padded = first.ljust(18, "0"), second.ljust(18, "0")
+    if padded[0] < padded[1]:
+        assert an_id(moment, first, key) < an_id(moment, second, key)
+
+
+@given(moments, moments, texts)
+def test_order_of_texts_of_bytes_and_of_numbers_is_one(
+    one: datetime, other: datetime, key: str
+) -> None:
+    a, b = an_id(one, key=key), an_id(other, key=key)
+    assert (str(a) < str(b)) == (a.bytes < b.bytes) == (a.int < b.int)
+
+
+@given(moments, sequencers, texts, st.integers(0, 1000))
+def test_bounds_hold_exactly_the_ids_of_their_seconds(
+    moment: datetime, sequencer: str, key: str, seconds: int
+) -> None:
+    low, high = drop_id_bounds(moment, moment + timedelta(seconds=seconds))
+    assert low <= an_id(moment, sequencer, key) <= high
+    assert an_id(moment - timedelta(seconds=1), sequencer, key) < low
+    assert an_id(moment + timedelta(seconds=seconds + 1), sequencer, key) > high
+
+
+def test_other_version_of_a_key_is_another_drop() -> None:
+    moment = datetime(2026, 11, 20, tzinfo=UTC)
+    same = {"landed_at": moment, "sequencer": None, "bucket": "b", "key": "k"}
+    ids = {
+        drop_id(**same, version_id="v1", etag="e"),  # type: ignore[arg-type]
+        drop_id(**same, version_id="v2", etag="e"),  # type: ignore[arg-type]
+        drop_id(**same, version_id=None, etag="e"),  # type: ignore[arg-type]
+    }
+    assert len(ids) == 3
+
+
+@given(moments, texts)
+def test_recent_partition_is_one_of_its_month(moment: datetime, key: str) -> None:
+    partitions = recent_partitions(moment.date())
+    assert len(partitions) == RECENT_SHARDS
+    assert recent_partition(an_id(moment, key=key)) in partitions
