@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from headrace_shared.log_schema import (
     ATTENTION,
     ATTENTION_STATES,
     BY_TABLE,
+    EXPIRY,
     INDEX_KEYS,
     KEY,
     RECENT,
@@ -92,7 +94,8 @@ class DynamoDBLogStore:
             answer = await self._client.get_item(
                 TableName=self._table, Key={KEY: {"S": str(drop_id)}}, ConsistentRead=True
             )
-        return _decoded(answer["Item"]) if "Item" in answer else None
+        item = _decoded(answer.get("Item", {}))
+        return item if item and not _expired(item) else None
 
     async def page(self, wanted: DropFilter, limit: int) -> Page:
         """The newest drops that pass the filter, in the order of landing."""
@@ -178,8 +181,9 @@ class DynamoDBLogStore:
             with transient_aws_errors("the log"):
                 answer = await self._client.query(**query)
             budget.left -= 1
-            for raw in answer["Items"]:
-                yield _decoded(raw)
+            for item in map(_decoded, answer["Items"]):
+                if not _expired(item):
+                    yield item
             start = answer.get("LastEvaluatedKey")
             if not start:
                 return
@@ -259,6 +263,12 @@ def _query(
     else:
         query["Limit"] = limit
     return query
+
+
+def _expired(item: Item) -> bool:
+    # DynamoDB deletes within days, not at the moment:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
+    return EXPIRY in item and item[EXPIRY] <= time.time()
 
 
 def _month_before(month: date) -> date:
