@@ -1,0 +1,97 @@
+"""Pages end early where a filter leaves little, and still lose no drop."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace_api import log_store
+from headrace_api.log_store import DropFilter, DynamoDBLogStore
+from headrace_shared.drop import drop_id
+from headrace_shared.log_schema import State, recent_partition, table_partition
+
+READ_AT_ONCE = 2
+FIRST = datetime(2026, 9, 25, tzinfo=UTC)
+
+Log = list[tuple[UUID, State]]
+
+
+class FewAtOnce:
+    """DynamoDB's queries, with very small pages: a filter applies after the read, as there."""
+
+    def __init__(self, log: Log) -> None:
+        self.items = sorted(((str(one), state) for one, state in log), reverse=True)
+
+    async def query(self, **query: Any) -> dict[str, Any]:
+        values = {name: value["S"] for name, value in query["ExpressionAttributeValues"].items()}
+        start = query.get("ExclusiveStartKey", {"drop_id": {"S": "g"}})["drop_id"]["S"]
+        there = [
+            (one, state)
+            for one, state in self.items
+            if values[":low"] <= one <= values[":high"]
+            and one < start
+            and values[":partition"] in {table_partition("dev", "t"), recent_partition(UUID(one))}
+        ]
+        size = min(READ_AT_ONCE, query.get("Limit", READ_AT_ONCE))
+        wanted = {value for name, value in values.items() if name.startswith(":state")}
+        read = there[:size]
+        answer: dict[str, Any] = {
+            "Items": [
+                {"drop_id": {"S": one}, "state": {"S": state}}
+                for one, state in read
+                if not wanted or state in wanted
+            ]
+        }
+        if there[size:]:
+            answer["LastEvaluatedKey"] = {"drop_id": {"S": read[-1][0]}}
+        return answer
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> Log:
+    days = draw(st.lists(st.integers(0, 50), max_size=40))
+    states = st.sampled_from([State.LOADED, State.SUPERSEDED])
+    return [(_id(day, place), draw(states)) for place, day in enumerate(days)]
+
+
+def _id(day: int, place: int) -> UUID:
+    at = FIRST + timedelta(days=day)
+    return drop_id(
+        landed_at=at, sequencer=None, bucket="b", key=str(place), version_id=None, etag="e"
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    log=logs(),
+    limit=st.integers(1, 5),
+    reads=st.integers(-8, 3),
+    state=st.none() | st.just(State.LOADED),
+    tables=st.none() | st.just([("dev", "t")]),
+)
+def test_pages_give_each_wanted_drop_once_however_few_reads_one_may_cost(
+    log: Log, limit: int, reads: int, state: State | None, tables: list[tuple[str, str]] | None
+) -> None:
+    store = DynamoDBLogStore(cast("Any", FewAtOnce(log)), "log")
+    states = None if state is None else frozenset({state})
+    found, after = list[str](), None
+    usual, log_store.MOST_READS = log_store.MOST_READS, reads  # type: ignore[misc]
+    try:
+        for _ in range(200):
+            wanted = DropFilter(tables, None, FIRST + timedelta(days=60), states, None, after)
+            page = asyncio.run(store.page(wanted, limit))
+            assert len(page.items) <= limit
+            found += [item["drop_id"] for item in page.items]
+            after = page.last
+            if after is None:
+                break
+    finally:
+        log_store.MOST_READS = usual  # type: ignore[misc]
+    assert after is None
+    kept = {str(one) for one, of in log if state is None or of is state}
+    assert found == sorted(kept, reverse=True)
