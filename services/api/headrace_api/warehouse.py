@@ -86,6 +86,9 @@ class PostgresReader:
             min_size=0,
             max_size=connections,
             timeout=_POOL_WAIT_SECONDS,
+            # The pool's own back-off doubles for five minutes: after an outage it would sleep on
+            # while Postgres is back. So each question that finds none begins anew.
+            reconnect_timeout=_POOL_WAIT_SECONDS,
             kwargs={"connect_timeout": 3},
             configure=configure,
             check=AsyncConnectionPool.check_connection,
