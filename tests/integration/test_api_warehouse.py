@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -51,11 +52,15 @@ async def heals(reader: PostgresReader) -> None:
             return
 
 
-async def test_reader_comes_up_without_postgres_and_heals_after_each_restart(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    folder: Path = tmp_path_factory.mktemp("healing")
-    cluster, port = postgres.prepare(folder), free_port()
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    # Not in pytest's own folder, for the reason that the fixture `postgres_server` tells.
+    with TemporaryDirectory(prefix="headrace-test-") as name:
+        yield Path(name)
+
+
+async def test_reader_comes_up_without_postgres_and_heals_after_each_restart(folder: Path) -> None:
+    cluster, port = postgres.prepare(folder, fsync=False), free_port()
     program = postgres.postgres(cluster, port, fsync=False)
     async with PostgresReader.open(
         cluster.dsn(port), connections=2, statement_timeout_seconds=5
