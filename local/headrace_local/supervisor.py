@@ -25,6 +25,7 @@ from headrace_local.errors import PlatformError
 RESTART_SECONDS: Final = (1, 2, 4, 8, 15, 30)
 HEALTHY_SECONDS: Final = 60
 
+_LAST_WORDS_SECONDS: Final = 2
 _READY_POLL_SECONDS: Final = 0.03
 _LINE_LIMIT: Final = 1_048_576
 _PR_SET_PDEATHSIG: Final = 1
@@ -113,7 +114,11 @@ class Process:
         self._watch = asyncio.create_task(self._run(child, path))
         deadline = time.monotonic() + self.program.ready_seconds
         while not await self.program.is_ready():
-            if not self.running or time.monotonic() > deadline:
+            if not self.running:
+                # Its last words may still be on their way through the pipe.
+                await asyncio.wait({self._watch}, timeout=_LAST_WORDS_SECONDS)
+                raise self._not_ready()
+            if time.monotonic() > deadline:
                 raise self._not_ready()
             await asyncio.sleep(_READY_POLL_SECONDS)
         self._was_ready = True
