@@ -197,7 +197,7 @@ REFUSED_FILES = {
     "unknown columns": (b"id,nmae\n1,a\n", "header_mismatch", "'nmae'"),
     "required column missing": (b"name\na\n", "header_mismatch", "'id'"),
     "column twice": (b"id,ID\n1,2\n", "header_mismatch", "'id'"),
-    "only blank": (b"\n", "header_unreadable", "line 1"),
+    "only blank": (b"\n", "header_unreadable", "is empty"),
     "only a mark": (b"\xef\xbb\xbf", "file_empty", "no header"),
     "utf-16": ("id,name\n1,a\n".encode("utf-16"), "encoding_invalid", "UTF-16"),
 }
