@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from headrace_shared.aws import transient_aws_errors
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_events.type_defs import PutEventsRequestEntryTypeDef
 
 _BATCH_LIMIT: Final = 10
-"""Entries in one PutEvents call; together at most 256 KB, which ten facts stay below (a test):
+_BATCH_BYTES: Final = 250_000
+"""One PutEvents call takes ten entries of 256 KB together, names and times counted:
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html"""
 
 _TRIES: Final = 3
@@ -49,15 +50,16 @@ class EventBridgeBus:
         ]
 
     async def _put_once(self, facts: dict[int, Fact]) -> dict[int, str]:
-        with transient_aws_errors("publishing facts"):
-            answer = await self._client.put_events(
-                Entries=[self._entry(fact) for fact in facts.values()]
-            )
-        return {
-            index: f"{entry['ErrorCode']} {entry.get('ErrorMessage', '')}"
-            for index, entry in zip(facts, answer["Entries"], strict=True)
-            if entry.get("ErrorCode")
-        }
+        refused: dict[int, str] = {}
+        for call in _calls({index: self._entry(fact) for index, fact in facts.items()}):
+            with transient_aws_errors("publishing facts"):
+                answer = await self._client.put_events(Entries=list(call.values()))
+            refused |= {
+                index: f"{entry['ErrorCode']} {entry.get('ErrorMessage', '')}"
+                for index, entry in zip(call, answer["Entries"], strict=True)
+                if entry.get("ErrorCode")
+            }
+        return refused
 
     def _entry(self, fact: Fact) -> PutEventsRequestEntryTypeDef:
         return {
@@ -67,3 +69,20 @@ class EventBridgeBus:
             "Detail": encode(fact),
             "Time": fact.occurred_at,
         }
+
+
+def _calls(
+    entries: dict[int, PutEventsRequestEntryTypeDef],
+) -> Iterator[dict[int, PutEventsRequestEntryTypeDef]]:
+    """The entries in as few calls as their sizes allow; nearly always one."""
+    call: dict[int, PutEventsRequestEntryTypeDef] = {}
+    size = 0
+    for index, entry in entries.items():
+        bytes_here = len(entry["Detail"].encode())
+        if call and size + bytes_here > _BATCH_BYTES:
+            yield call
+            call, size = {}, 0
+        call[index] = entry
+        size += bytes_here
+    if call:
+        yield call

@@ -324,7 +324,7 @@ async def test_table_tells_its_contract_rows_and_drops(api: Api) -> None:
         item_of(loaded(last)),
         item_of(rejected(drop())),
         item_of(waiting(drop())),
-        item_of(routed(drop(NOON - timedelta(days=90)))),
+        item_of(routed(drop(NOON - timedelta(days=10)))),
         item_of(routed(drop(table="orders"))),
     )
     table = await api.get("/v1/tables/dev/users")

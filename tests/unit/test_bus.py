@@ -98,3 +98,15 @@ async def test_bus_out_of_reach_is_transient() -> None:
     client = ScriptedClient(EndpointConnectionError(endpoint_url="x"))
     with pytest.raises(TransientError):
         await a_bus(client).publish(some_facts(1))
+
+
+async def test_facts_too_large_for_one_call_are_shared_over_several() -> None:
+    client = ScriptedClient()
+    facts = [DropRouted(drop=a_drop(f"dev/append/t/{n}" + "x" * 60_000)) for n in range(7)]
+    await a_bus(client).publish(facts)
+    assert sum(len(entries) for entries in client.calls) == 7
+    assert all(
+        sum(len(entry["Detail"].encode()) for entry in entries) < 256 * 1024
+        for entries in client.calls
+    )
+    assert len(client.calls) == 4

@@ -315,7 +315,7 @@ async def test_poll_in_flight_is_not_cut_off_by_stop() -> None:
         assert not b.running.done()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(
     plan=st.lists(st.sampled_from(["good", "slow", "transient", "bug", "permanent"]), max_size=12),
     concurrency=st.integers(1, 5),

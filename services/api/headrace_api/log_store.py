@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -37,6 +37,10 @@ MOST_MONTHS: Final = 24
 
 MOST_READS: Final = 40
 """Queries that one page may cost; where a filter leaves little, the page ends early."""
+
+_LONGEST_WAIT: Final = timedelta(days=14)
+"""SQS keeps no message longer:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
 
 _MOST_UNFINISHED: Final = 1_000
 
@@ -109,10 +113,18 @@ class DynamoDBLogStore:
             return await self._merged(BY_TABLE, partitions, low, high, wanted, limit)
         return await self._by_month(low, high, wanted, limit)
 
-    async def count_unfinished(self, db_name: str, table_name: str) -> dict[State, int]:
+    async def count_unfinished(
+        self, db_name: str, table_name: str, first_drop_id: UUID
+    ) -> dict[State, int]:
         """Drops of a table that the ledger does not know: under way, waiting or failed; by state,
-        the newest thousand of them."""
-        wanted = DropFilter([(db_name, table_name)], None, None, UNFINISHED_STATES, None, None)
+        the newest thousand of them.
+
+        Args:
+            first_drop_id: the first that the ledger knows; no other can have waited for longer
+                than a queue keeps its messages, so months before it need not be read.
+        """
+        since = landing_time(first_drop_id) - _LONGEST_WAIT
+        wanted = DropFilter([(db_name, table_name)], since, None, UNFINISHED_STATES, None, None)
         page = await self.page(wanted, _MOST_UNFINISHED)
         return dict(Counter(State(item["state"]) for item in page.items))
 

@@ -126,7 +126,7 @@ async def get_table(
     (rows, exact), ended, unfinished = await asyncio.gather(
         found_in.warehouse.row_count(schema, name),
         found_in.warehouse.drops_by_state(schema, name),
-        found_in.log.count_unfinished(schema, name),
+        found_in.log.count_unfinished(schema, name, tables[0].first_drop_id),
     )
     return TableDetail(
         **_table_item(tables[0]).model_dump(),

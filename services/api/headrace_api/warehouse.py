@@ -33,13 +33,17 @@ _UNREADABLE: Final = (
 _TABLES: Final[LiteralString] = """
     select distinct on (db_name, table_name)
         contract.db_name, contract.table_name, contract.drop_id, contract.contract,
-        last.drop_id, last.applied_at
+        last.drop_id, last.applied_at, first.drop_id
     from headrace.contracts as contract left join lateral (
         select drop_id, applied_at from headrace.ledger
         where db_name = contract.db_name and table_name = contract.table_name
           and outcome = 'loaded' and action <> 'schema'
         order by drop_id desc limit 1
-    ) as last on true
+    ) as last on true left join lateral (
+        select drop_id from headrace.ledger
+        where db_name = contract.db_name and table_name = contract.table_name
+        order by drop_id limit 1
+    ) as first on true
     where (%(db_name)s::text is null or contract.db_name = %(db_name)s)
       and (%(table_name)s::text is null or contract.table_name = %(table_name)s)
     order by db_name, table_name, contract.drop_id desc
@@ -56,6 +60,7 @@ class Table:
     contract: dict[str, Any]
     last_drop_id: UUID | None
     last_loaded_at: str | None
+    first_drop_id: UUID
 
 
 class PostgresReader:
@@ -117,8 +122,9 @@ class PostgresReader:
                 contract=contract,
                 last_drop_id=last_id,
                 last_loaded_at=_rfc3339(last_at),
+                first_drop_id=first_id or contract_id,
             )
-            for db, table, contract_id, contract, last_id, last_at in rows
+            for db, table, contract_id, contract, last_id, last_at, first_id in rows
         ]
 
     async def databases_with(self, table_name: str) -> list[tuple[str, str]]:
