@@ -7,37 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import os
-import secrets
 import shutil
-import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Final, TypeVar
 
 from headrace_local import emulator, postgres, stack
 from headrace_local.errors import CommandError, UserError
-from headrace_local.ports import LOOPBACK, answers, chosen_port
+from headrace_local.ports import LOOPBACK, chosen_port
 from headrace_local.provision import Clients, Provisioned, provision
-from headrace_local.resources import DEFAULT_PREFIX, REGION, VISIBILITY_SECONDS, describe
+from headrace_local.resources import DEFAULT_PREFIX, REGION, describe
+from headrace_local.services import NEED_WAREHOUSE, SERVICES, Surroundings, programs
 from headrace_local.stack import Stack
 from headrace_local.supervisor import Listener, Process, Program
 
 INFRASTRUCTURE: Final = ("aws", "postgres")
-INBOX_SERVICES: Final = ("router", "loader", "logger")
-SERVICES: Final = (*INBOX_SERVICES, "api")
-NEED_WAREHOUSE: Final = ("loader", "api")
 
 API_PORT: Final = 8080
-
-# Short polls: the one in flight is what an orderly end waits for.
-_POLL_SECONDS: Final = 1
-_SERVICE_STOP_SECONDS: Final = 10
 
 Result = TypeVar("Result")
 
@@ -80,6 +69,7 @@ class Platform:
         self.options = options
         self.processes: list[Process] = []
         self._listener = Listener(options.on_line, options.on_event, self._write_stack)
+        self._resources = describe(options.prefix)
         self._folder = options.data_dir.resolve()
         self._data = self._folder
         self._lock: IO[str] | None = None
@@ -143,9 +133,10 @@ class Platform:
         async with asyncio.TaskGroup() as group:
             aws = group.create_task(self._start_aws(ports))
             pg = group.create_task(self._start_postgres(ports))
+            around = self._surroundings(ports)
             for service in SERVICES:
-                group.create_task(self._start_service(service, ports, aws, pg))
-        self._stack = self._described(ports, aws.result(), pg.result())
+                group.create_task(self._start_service(service, around, aws, pg))
+        self._stack = self._described(ports, pg.result())
         self._write_stack()
         return self._stack
 
@@ -196,19 +187,14 @@ class Platform:
     async def _start_service(
         self,
         service: str,
-        ports: _Ports,
+        around: Surroundings,
         aws: asyncio.Task[Provisioned],
         pg: asyncio.Task[str],
     ) -> None:
-        env = {**self._common_env(ports), **self._inbox_env(service, await _outcome(aws))}
-        if service in NEED_WAREHOUSE:
-            env["HEADRACE_WAREHOUSE_DSN"] = await _outcome(pg)
-        env |= self._own_env(service, ports)
-        count = self.options.scale.get(service, 1)
-        names = [service, *(f"{service}-{number}" for number in range(2, count + 1))]
-        await asyncio.gather(
-            *(self._supervise(_service(service, name, self._bent(name, env))) for name in names)
-        )
+        await _outcome(aws)
+        dsn = await _outcome(pg) if service in NEED_WAREHOUSE else None
+        found = programs(service, self.options.scale.get(service, 1), around, dsn)
+        await asyncio.gather(*(self._supervise(program) for program in found))
 
     async def _supervise(self, program: Program) -> None:
         process = Process(program, self._folder / "logs", self._listener)
@@ -231,63 +217,12 @@ class Platform:
             events=session.client("events", endpoint_url=url),
             dynamodb=session.client("dynamodb", endpoint_url=url),
         )
-        names = describe(self.options.prefix)
-        done = provision(names, clients, emulator.ACCOUNT)
-        return replace(
-            done,
-            inboxes={
-                one.service: emulator.queue_url(ports.aws, one.queue.name) for one in names.inboxes
-            },
-            dead_letter_queues={
-                one.service: emulator.queue_url(ports.aws, one.dead_letters.name)
-                for one in names.inboxes
-            },
+        return provision(self._resources, clients, emulator.ACCOUNT)
+
+    def _surroundings(self, ports: _Ports) -> Surroundings:
+        return Surroundings(
+            self._resources, ports.aws, ports.api, self._data, self.options.service_env
         )
-
-    def _common_env(self, ports: _Ports) -> dict[str, str]:
-        """What the user's own environment says of a service's settings goes on to it, as far as
-        the platform does not decide them; of AWS, nothing does."""
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith("AWS_")
-        }
-        return {
-            **inherited,
-            **emulator.credentials(ports.aws),
-            "HEADRACE_LOG_FORMAT": "json",
-        }
-
-    def _inbox_env(self, service: str, provisioned: Provisioned) -> dict[str, str]:
-        if service not in INBOX_SERVICES:
-            return {}
-        return {
-            "HEADRACE_INBOX_URL": provisioned.inboxes[service],
-            "HEADRACE_BUS_NAME": describe(self.options.prefix).bus,
-            "HEADRACE_POLL_SECONDS": str(_POLL_SECONDS),
-            "HEADRACE_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
-            "HEADRACE_GRACE_SECONDS": str(_SERVICE_STOP_SECONDS - 2),
-        }
-
-    def _own_env(self, service: str, ports: _Ports) -> dict[str, str]:
-        log_table = describe(self.options.prefix).log_table.name
-        own = {
-            "router": {"HEADRACE_DATABASES": "*"},
-            "logger": {"HEADRACE_LOG_TABLE": log_table},
-            "api": {
-                "HEADRACE_LOG_TABLE": log_table,
-                "HEADRACE_CURSOR_SECRET": secrets.token_urlsafe(24),
-                "HEADRACE_API_HOST": LOOPBACK,
-                "HEADRACE_API_PORT": str(ports.api),
-            },
-        }
-        return own.get(service, {})
-
-    def _bent(self, name: str, env: Mapping[str, str]) -> dict[str, str]:
-        """For one process: where it shows that it lives, and what a test bends."""
-        return {
-            **env,
-            "HEADRACE_LIVENESS_FILE": str(self._data / f"{name}.alive"),
-            **self.options.service_env.get(name.partition("-")[0], {}),
-        }
 
     def _write_stack(self) -> None:
         """Writes `stack.json`, again whenever a process has come back with another pid."""
@@ -300,8 +235,8 @@ class Platform:
         self._stack = self._stack.model_copy(update={"processes": pids})
         stack.write(self._stack, self._folder)
 
-    def _described(self, ports: _Ports, provisioned: Provisioned, dsn: str) -> Stack:
-        names = describe(self.options.prefix)
+    def _described(self, ports: _Ports, dsn: str) -> Stack:
+        names = self._resources
         return Stack(
             api_url=f"http://{LOOPBACK}:{ports.api}",
             aws_endpoint_url=emulator.endpoint(ports.aws),
@@ -312,44 +247,15 @@ class Platform:
             bus_name=names.bus,
             log_table=names.log_table.name,
             warehouse_dsn=dsn,
-            inboxes=dict(provisioned.inboxes),
-            dead_letter_queues=dict(provisioned.dead_letter_queues),
+            inboxes={
+                one.service: emulator.queue_url(ports.aws, one.queue.name) for one in names.inboxes
+            },
+            dead_letter_queues={
+                one.service: emulator.queue_url(ports.aws, one.dead_letters.name)
+                for one in names.inboxes
+            },
             processes={},
         )
-
-
-def _service(service: str, name: str, env: Mapping[str, str]) -> Program:
-    return Program(
-        name=name,
-        command=[sys.executable, "-m", f"headrace_{service}"],
-        env=env,
-        is_ready=_api_ready(env) if service == "api" else _turned(env),
-        stop_seconds=_SERVICE_STOP_SECONDS,
-    )
-
-
-def _turned(env: Mapping[str, str]) -> Callable[[], Awaitable[bool]]:
-    """The inbox loop has turned since this start: its liveness file is younger."""
-    path, started = Path(env["HEADRACE_LIVENESS_FILE"]), time.time()
-
-    def look() -> bool:
-        with suppress(FileNotFoundError):
-            return path.stat().st_mtime >= started
-        return False
-
-    async def is_ready() -> bool:
-        return look()
-
-    return is_ready
-
-
-def _api_ready(env: Mapping[str, str]) -> Callable[[], Awaitable[bool]]:
-    url = f"http://{LOOPBACK}:{env['HEADRACE_API_PORT']}/readyz"
-
-    async def is_ready() -> bool:
-        return await asyncio.to_thread(answers, url)
-
-    return is_ready
 
 
 def _place(name: str) -> int:

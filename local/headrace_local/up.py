@@ -15,7 +15,8 @@ import typer
 
 from headrace_local import console, stack
 from headrace_local.errors import UserError
-from headrace_local.platform import SERVICES, Platform, PlatformOptions
+from headrace_local.platform import Platform, PlatformOptions
+from headrace_local.services import SERVICES
 from headrace_local.stack import Stack
 from headrace_local.up_view import PipedView, TerminalView, ready_block
 

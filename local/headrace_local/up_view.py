@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from headrace_local.figures import plain
-from headrace_local.platform import INBOX_SERVICES, Platform, PlatformOptions
+from headrace_local.platform import Platform, PlatformOptions
 from headrace_local.render import STYLES
+from headrace_local.services import INBOX_SERVICES
 from headrace_local.stack import DATA_FOLDER, FILE_NAME, PLACE_VARIABLE, Stack
 from headrace_local.tally import Tally, log_line
 from headrace_shared.log_schema import State

@@ -1,0 +1,132 @@
+"""The services as programs to supervise: how each is started, with which settings, and when it is
+ready. Each gets only what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from headrace_local import emulator
+from headrace_local.ports import LOOPBACK, answers
+from headrace_local.resources import VISIBILITY_SECONDS, Resources
+from headrace_local.supervisor import Program
+
+INBOX_SERVICES: Final = ("router", "loader", "logger")
+SERVICES: Final = (*INBOX_SERVICES, "api")
+NEED_WAREHOUSE: Final = frozenset({"loader", "api"})
+
+# Short polls: the one in flight is what an orderly end waits for.
+_POLL_SECONDS: Final = 1
+_STOP_SECONDS: Final = 10
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every service of one platform finds around it.
+
+    Args:
+        folder: where processes show that they live.
+        bent: service -> additional environment.
+    """
+
+    resources: Resources
+    aws_port: int
+    api_port: int
+    folder: Path
+    bent: Mapping[str, Mapping[str, str]]
+
+
+def programs(service: str, count: int, around: Surroundings, dsn: str | None) -> list[Program]:
+    """So many processes of a service; `dsn` is None for one that needs no warehouse."""
+    env = {**_common(around), **_own(service, around), **_inbox(service, around)}
+    if dsn is not None:
+        env["HEADRACE_WAREHOUSE_DSN"] = dsn
+    names = [service, *(f"{service}-{number}" for number in range(2, count + 1))]
+    return [_program(service, name, env, around) for name in names]
+
+
+def _common(around: Surroundings) -> dict[str, str]:
+    """What the user's own environment says of a service's settings goes on to it, as far as the
+    platform does not decide them; of AWS, nothing does."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {
+        **inherited,
+        **emulator.credentials(around.aws_port),
+        "HEADRACE_LOG_FORMAT": "json",
+    }
+
+
+def _inbox(service: str, around: Surroundings) -> dict[str, str]:
+    if service not in INBOX_SERVICES:
+        return {}
+    queue = around.resources.inbox(service).queue
+    return {
+        "HEADRACE_INBOX_URL": emulator.queue_url(around.aws_port, queue.name),
+        "HEADRACE_BUS_NAME": around.resources.bus,
+        "HEADRACE_POLL_SECONDS": str(_POLL_SECONDS),
+        "HEADRACE_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
+        "HEADRACE_GRACE_SECONDS": str(_STOP_SECONDS - 2),
+    }
+
+
+def _own(service: str, around: Surroundings) -> dict[str, str]:
+    log_table = around.resources.log_table.name
+    own = {
+        "router": {"HEADRACE_DATABASES": "*"},
+        "logger": {"HEADRACE_LOG_TABLE": log_table},
+        "api": {
+            "HEADRACE_LOG_TABLE": log_table,
+            "HEADRACE_CURSOR_SECRET": secrets.token_urlsafe(24),
+            "HEADRACE_API_HOST": LOOPBACK,
+            "HEADRACE_API_PORT": str(around.api_port),
+        },
+    }
+    return own.get(service, {})
+
+
+def _program(
+    service: str, name: str, shared_env: Mapping[str, str], around: Surroundings
+) -> Program:
+    liveness = around.folder / f"{name}.alive"
+    env = {
+        **shared_env,
+        "HEADRACE_LIVENESS_FILE": str(liveness),
+        **around.bent.get(service, {}),
+    }
+    return Program(
+        name=name,
+        command=[sys.executable, "-m", f"headrace_{service}"],
+        env=env,
+        is_ready=_says_ready(around.api_port) if service == "api" else _turned(liveness),
+        stop_seconds=_STOP_SECONDS,
+    )
+
+
+def _turned(liveness: Path) -> Callable[[], Awaitable[bool]]:
+    """The inbox loop has turned since now: its liveness file is younger."""
+    started = time.time()
+
+    def look() -> bool:
+        with suppress(FileNotFoundError):
+            return liveness.stat().st_mtime >= started
+        return False
+
+    async def is_ready() -> bool:
+        return look()
+
+    return is_ready
+
+
+def _says_ready(port: int) -> Callable[[], Awaitable[bool]]:
+    async def is_ready() -> bool:
+        return await asyncio.to_thread(answers, f"http://{LOOPBACK}:{port}/readyz")
+
+    return is_ready
