@@ -16,6 +16,7 @@ from headrace_loader.csv_stream import (
     open_csv,
     parse_record,
     unpacked,
+    without_end_marker,
     without_mark,
 )
 from headrace_shared.contract import CsvFormat
@@ -197,3 +198,17 @@ def test_only_the_first_mark_is_taken_off(content: bytes, cut: int) -> None:
     file = MARK + content
     blocks = [block for block in (file[:cut], file[cut:]) if block]
     assert asyncio.run(drained(without_mark(stream(*blocks)))) == content
+
+
+@pytest.mark.parametrize("content", [b"a\n\\.\n1\n", b"a\r\n\\.\r\n", b"a\n\\.", b"\\.\n"])
+async def test_line_that_older_servers_take_for_the_end_is_refused(content: bytes) -> None:
+    for cut in range(len(content)):
+        with pytest.raises(PermanentError) as refused:
+            await drained(without_end_marker(stream(content[:cut], content[cut:])))
+        assert refused.value.reason.code == "end_marker"
+
+
+@pytest.mark.parametrize("content", [b"a\n\\.,1\n", b"a\n1,\\.\n", b"a\n\\.."])
+async def test_other_backslashes_pass_untouched(content: bytes) -> None:
+    for cut in range(len(content)):
+        assert await drained(without_end_marker(stream(content[:cut], content[cut:]))) == content

@@ -27,6 +27,8 @@ _GZIP_WINDOW: Final = 31
 """zlib's code for a gzip member: https://docs.python.org/3/library/zlib.html#zlib.decompressobj"""
 
 _LINE_ENDS: Final = (bytearray(b"\r"), bytearray(b"\n"))
+_END_MARKER: Final = re.compile(rb"[\r\n]\\\.[\r\n]")
+
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -99,6 +101,25 @@ async def without_mark(blocks: Blocks) -> Blocks:
         yield head
     async for block in blocks:
         yield block
+
+
+async def without_end_marker(blocks: Blocks) -> Blocks:
+    r"""The blocks as they come, for servers before Postgres 18.
+
+    Those take a line `\.` for the end of the data, even in CSV, and would leave the rest of the
+    file out without a word: https://www.postgresql.org/docs/18/release-18.html
+
+    Raises:
+        PermanentError: the file has such a line.
+    """
+    tail = b"\n"
+    async for block in blocks:
+        if _END_MARKER.search(tail + block):
+            raise _end_marker()
+        tail = (tail + block)[-3:]
+        yield block
+    if tail[-3:-2] in b"\r\n" and tail.endswith(b"\\."):
+        raise _end_marker()
 
 
 def parse_record(record: bytes, dialect: CsvFormat) -> tuple[str, ...]:
@@ -189,6 +210,17 @@ def _unpack(member: zlib._Decompress, packed: bytes) -> bytes:
             "file_not_gzip",
             f"The file's name ends in .gz, but it is not good gzip ({error}).",
         ) from None
+
+
+def _end_marker() -> PermanentError:
+    return PermanentError(
+        Reason(
+            code="end_marker",
+            message="A line of the file is \\. alone, which Postgres before version 18 takes for "
+            "the end of the data.",
+            remedy="Quote that value and put it beside another column, or load into Postgres 18.",
+        )
+    )
 
 
 def _refusal(code: str, message: str) -> PermanentError:

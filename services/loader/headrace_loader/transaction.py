@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from psycopg import AsyncConnection, sql
 
 from headrace_loader import ledger, table
+from headrace_loader.csv_stream import without_end_marker
 from headrace_loader.evolution import Plan, TableColumn
 from headrace_loader.ledger import Standing
 from headrace_loader.outcomes import Loaded, Outcome
@@ -16,6 +17,9 @@ from headrace_loader.sqlstate import copy_errors
 from headrace_shared.contract import Column, Contract, CsvFormat
 from headrace_shared.drop import Drop
 from headrace_shared.identifiers import LINEAGE_COLUMN
+
+_END_MARKER_GONE: Final = 180_000
+"""The first server version that reads `\\.` in CSV as data."""
 
 
 class LoadTransaction:
@@ -74,6 +78,8 @@ class LoadTransaction:
             escape=sql.Literal(dialect.escape_character),
             null=sql.Literal(dialect.null),
         )
+        if self._connection.info.server_version < _END_MARKER_GONE:
+            blocks = without_end_marker(blocks)
         with copy_errors():
             async with self._connection.cursor() as cursor:
                 async with cursor.copy(statement) as copy:
