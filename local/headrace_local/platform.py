@@ -28,6 +28,9 @@ INFRASTRUCTURE: Final = ("aws", "postgres")
 
 API_PORT: Final = 8080
 
+_EPHEMERAL_PREFIX: Final = "headrace-"
+_EPHEMERAL_LINK: Final = "ephemeral"
+
 Result = TypeVar("Result")
 
 
@@ -116,9 +119,8 @@ class Platform:
         await self._stopped.wait()
 
     def _tidy_up(self) -> None:
-        if self.options.ephemeral and self._data != self._folder:
-            shutil.rmtree(self._data, ignore_errors=True)
         if self._lock is not None:
+            self._remove_leftover()
             self._lock.close()
             self._lock = None
 
@@ -163,8 +165,20 @@ class Platform:
                 "Use that one (headrace status), stop it, or choose another folder: "
                 "headrace up --data DIR",
             ) from None
+        self._remove_leftover()
         if self.options.ephemeral:
-            self._data = Path(tempfile.mkdtemp(prefix="headrace-"))
+            self._data = Path(tempfile.mkdtemp(prefix=_EPHEMERAL_PREFIX))
+            (self._folder / _EPHEMERAL_LINK).symlink_to(self._data)
+
+    def _remove_leftover(self) -> None:
+        """The ephemeral data of this folder's last platform: gone by now, unless it was killed."""
+        link = self._folder / _EPHEMERAL_LINK
+        if not link.is_symlink():
+            return
+        left = link.readlink()
+        if left.name.startswith(_EPHEMERAL_PREFIX):
+            shutil.rmtree(left, ignore_errors=True)
+        link.unlink()
 
     async def _start_aws(self, ports: _Ports) -> Provisioned:
         async def provisioned() -> None:

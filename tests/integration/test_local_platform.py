@@ -136,6 +136,18 @@ async def test_folder_in_use_is_refused_and_stays_as_it_is(tmp_path: Path) -> No
     await holder.stop()
 
 
+async def test_ephemeral_data_of_a_killed_platform_is_removed_by_the_next(tmp_path: Path) -> None:
+    killed = Platform(options(tmp_path, ephemeral=True))
+    killed._take_folder()
+    left = killed._data
+    assert killed._lock is not None
+    killed._lock.close()  # as the kernel does
+    next_one = Platform(options(tmp_path))
+    next_one._take_folder()
+    assert not left.exists()
+    await next_one.stop()
+
+
 async def test_folder_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"):
