@@ -115,6 +115,18 @@ async def test_write_whose_answer_was_lost_is_harmless_when_tried_again(
     assert item_of(aws_stack) == folded([*ROAD, ENDS[0]])
 
 
+async def test_fact_told_again_later_keeps_the_time_of_its_first_telling(
+    log: DynamoDBLog, aws_stack: AwsStack
+) -> None:
+    history = [*ROAD, ENDS[0]]
+    hour = timedelta(hours=1)
+    told_again = [
+        fact.model_copy(update={"occurred_at": fact.occurred_at + hour}) for fact in history
+    ]
+    assert await written(log, [*history, *told_again]) == [True] * 6 + [False] * 6
+    assert item_of(aws_stack) == folded(history)
+
+
 async def test_ended_drop_leaves_the_attention_index(log: DynamoDBLog, aws_stack: AwsStack) -> None:
     def needing() -> int:
         return aws_stack.clients.dynamodb.query(
