@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from headrace_shared import log_schema
-from headrace_shared.facts import SOURCE, DropRouted
+from headrace_shared.facts import SOURCE, DropRouted, ReplayRequested, UnloadRequested
 
 REGION: Final = "us-east-1"
 DEFAULT_PREFIX: Final = "headrace"
@@ -163,10 +163,15 @@ def _rules(prefix: str, bucket: Bucket) -> tuple[Rule, ...]:
         "detail-type": ["Object Created"],
         "detail": {"bucket": {"name": [bucket.name]}},
     }
-    routed = {"source": [SOURCE], "detail-type": [DropRouted.detail_type]}
+    routed = {
+        "source": [SOURCE],
+        "detail-type": [DropRouted.detail_type, UnloadRequested.detail_type],
+    }
+    replayed = {"source": [SOURCE], "detail-type": [ReplayRequested.detail_type]}
     every_fact = {"source": [SOURCE]}
     return (
         Rule(f"{prefix}-lake", DEFAULT_BUS, "router", landed),
+        Rule(f"{prefix}-replay", prefix, "router", replayed),
         Rule(f"{prefix}-loader", prefix, "loader", routed),
         Rule(f"{prefix}-logger", prefix, "logger", every_fact),
     )

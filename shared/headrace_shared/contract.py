@@ -7,6 +7,7 @@ silently left out.
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -134,6 +135,21 @@ class OnBadRows(_Part):
         return value
 
 
+class OnReupload(StrEnum):
+    """What it means that a key is uploaded again."""
+
+    APPEND = "append"
+    REPLACE = "replace"
+    REJECT = "reject"
+
+
+class Evolution(StrEnum):
+    """Which changes a contract may make to its table."""
+
+    SAFE = "safe"
+    ALLOW_BREAKING = "allow_breaking"
+
+
 class ApiAccess(_Part):
     """What the API may show of the table's rows."""
 
@@ -152,6 +168,9 @@ class Contract(_Part):
     )
     format: CsvFormat = CsvFormat()
     on_bad_rows: OnBadRows = OnBadRows()
+    on_reupload: OnReupload = OnReupload.APPEND
+    delete_flag: _ColumnName | None = None
+    evolution: Evolution = Evolution.SAFE
     tests: tuple[Any, ...] = ()
     api: ApiAccess | None = None
     description: str = ""
@@ -181,10 +200,25 @@ class Contract(_Part):
             ("primary_key", self.primary_key),
             ("api.filter_by", api.filter_by),
             ("api.columns", api.columns),
+            ("delete_flag", (self.delete_flag,) if self.delete_flag else ()),
         ):
             unknown = [name for name in used if name not in names]
             if unknown:
                 raise ValueError(f"{place}: {unknown[0]!r} is not one of the columns")
+        return self
+
+    @model_validator(mode="after")
+    def _keys_can_be_compared(self) -> Contract:
+        kinds = {column.name: column.type for column in self.columns}
+        for name in self.primary_key:
+            if kinds.get(name) == "json":
+                raise ValueError(f"primary_key: {name!r} is json, which has no equality; use jsonb")
+        if self.delete_flag is None:
+            return self
+        if kinds.get(self.delete_flag) != "boolean":
+            raise ValueError(f"delete_flag: {self.delete_flag!r} must be a boolean column")
+        if not self.primary_key:
+            raise ValueError("delete_flag: keys are removed by primary_key, which is missing")
         return self
 
     @property

@@ -19,7 +19,7 @@ from headrace_shared.errors import HeadraceError
 from headrace_shared.reasons import Reason
 
 SOURCE = "headrace"
-VERSION = "1.0"
+VERSION = "1.1"
 
 
 class UnknownFactError(HeadraceError):
@@ -41,20 +41,33 @@ def now() -> datetime:
 
 
 class _Fact(BaseModel):
+    """What every fact carries.
+
+    `run` orders the runs of one drop: 0 for the first, which its landing began; the moment of the
+    request in milliseconds since the epoch for a run that somebody asked for; never smaller than
+    the run before.
+    """
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     detail_type: ClassVar[str]
 
     version: Annotated[str, Field(pattern=r"^\d+\.\d+$")] = VERSION
     drop: Drop
+    run: int = Field(0, ge=0)
     occurred_at: datetime = Field(default_factory=now)
     traceparent: str | None = None
 
 
 class DropRouted(_Fact):
-    """A drop landed at a good key: somebody may load it."""
+    """A drop landed at a good key: somebody may load it.
+
+    `request` is the latest replay that led to this, as its run; 0 where there was none.
+    """
 
     detail_type: ClassVar[str] = "Drop Routed"
+
+    request: int = Field(0, ge=0)
 
 
 class DropRejected(_Fact):
@@ -123,6 +136,27 @@ class ContractApplied(_Fact):
     duration_ms: int
 
 
+class ReplayRequested(_Fact):
+    """Somebody wants a drop to be loaded again, whatever became of it; `run` is the request."""
+
+    detail_type: ClassVar[str] = "Replay Requested"
+
+
+class UnloadRequested(_Fact):
+    """Somebody wants the rows of a drop out of its table; `run` is the request."""
+
+    detail_type: ClassVar[str] = "Unload Requested"
+
+
+class DropUnloaded(_Fact):
+    """The rows of a drop are out of its table, until a replay."""
+
+    detail_type: ClassVar[str] = "Drop Unloaded"
+
+    attempt: int
+    rows_removed: int
+
+
 Fact = (
     DropRouted
     | DropRejected
@@ -131,6 +165,9 @@ Fact = (
     | LoadFailed
     | DropSuperseded
     | ContractApplied
+    | ReplayRequested
+    | UnloadRequested
+    | DropUnloaded
 )
 
 FACTS: dict[str, type[Fact]] = {
@@ -143,6 +180,9 @@ FACTS: dict[str, type[Fact]] = {
         LoadFailed,
         DropSuperseded,
         ContractApplied,
+        ReplayRequested,
+        UnloadRequested,
+        DropUnloaded,
     )
 }
 

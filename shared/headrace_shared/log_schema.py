@@ -38,44 +38,59 @@ STEP_PREFIX: Final = "step#"
 class State(StrEnum):
     """Where a drop is on its road."""
 
+    REQUESTED = "requested"
     ROUTED = "routed"
     LOADING = "loading"
     WAITING = "waiting"
     LOADED = "loaded"
     REJECTED = "rejected"
     SUPERSEDED = "superseded"
+    UNLOADED = "unloaded"
     FAILED = "failed"
 
 
-END_STATES: Final = frozenset({State.LOADED, State.REJECTED, State.SUPERSEDED, State.FAILED})
+END_STATES: Final = frozenset(
+    {State.LOADED, State.REJECTED, State.SUPERSEDED, State.UNLOADED, State.FAILED}
+)
 
-ATTENTION_STATES: Final = frozenset(State) - {State.LOADED, State.SUPERSEDED}
+ATTENTION_STATES: Final = frozenset(State) - {State.LOADED, State.SUPERSEDED, State.UNLOADED}
 """Not ended, or ended badly: the drops that the sparse index `attention` holds."""
 
 _PLACE: Final = {
-    State.ROUTED: (0, 0),
+    State.REQUESTED: (0, 0),
+    State.ROUTED: (0, 1),
     State.LOADING: (1, 1),
     State.WAITING: (1, 2),
     State.FAILED: (2, 0),
     State.LOADED: (3, 0),
     State.REJECTED: (3, 0),
     State.SUPERSEDED: (3, 0),
+    State.UNLOADED: (3, 0),
 }
 
+_RUN: Final = 10_000_000
+"""More than any place within one run."""
+_ORDER_DIGITS: Final = 21
 
-def state_order(state: State, attempt: int) -> int:
+
+def state_order(state: State, attempt: int, run: int = 0) -> int:
     """The place of a state on the road; a drop's state only ever moves to a greater one.
 
     The tries of a load follow one another; a final failure comes after them, because a redrive
-    can still bring the drop to one of the three ends, which nothing follows.
+    can still bring the drop to one of the ends, which nothing follows but another run: a replay,
+    an unload, or a contract that came late.
     """
     phase, step = _PLACE[state]
-    return phase * 1_000_000 + min(attempt, 99_999) * 10 + step if phase == 1 else phase * 1_000_000
+    place = phase * 1_000_000 + step
+    if phase == 1:
+        place += min(attempt, 99_999) * 10
+    return run * _RUN + place
 
 
-def step_attribute(state: State, attempt: int) -> str:
+def step_attribute(state: State, attempt: int, run: int = 0) -> str:
     """The attribute that keeps when a drop came to a state; names sort in the road's order."""
-    return f"{STEP_PREFIX}{state_order(state, attempt):09d}#{state}"
+    order = state_order(state, attempt, run)
+    return f"{STEP_PREFIX}{order:0{_ORDER_DIGITS}d}#{state}"
 
 
 def table_partition(db_name: str, table_name: str) -> str:

@@ -55,6 +55,47 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
         $$ select nullif(current_setting('headrace.drop_id', true), '')::uuid $$;
     comment on schema headrace is 'Headrace: which drops are applied. Read it, do not write it.';
     """,
+    # Convergence; the columns are explained in docs/adr/0007-convergence.md.
+    """
+    alter table headrace.ledger
+        add column sequencer text,
+        add column request bigint not null default 0,
+        add column run bigint not null default 0,
+        add column contract_order uuid,
+        add column unloaded boolean not null default false,
+        add column reopened_at timestamptz,
+        add column rows_removed bigint not null default 0,
+        drop constraint ledger_outcome_check,
+        add constraint ledger_outcome_check
+            check (outcome in ('loaded', 'rejected', 'superseded', 'unloaded'));
+    update headrace.ledger set contract_order = drop_id;
+    alter table headrace.ledger alter column contract_order set not null;
+    drop index headrace.ledger_truncates;
+    create index ledger_overtaking on headrace.ledger (db_name, table_name, action, drop_id)
+        where action in ('truncate', 'upsert');
+    create index ledger_reopened on headrace.ledger (db_name, table_name, drop_id)
+        where reopened_at is not null;
+    create index ledger_by_key on headrace.ledger (bucket, key, drop_id);
+    create unique index ledger_versions on headrace.ledger (bucket, key, version_id)
+        where version_id is not null;
+    alter table headrace.contracts
+        add column accepted boolean not null default true,
+        add column refused_by_rows boolean not null default false;
+    create table headrace.tables (
+        db_name text not null,
+        table_name text not null,
+        columns_before jsonb,
+        primary key (db_name, table_name)
+    );
+    create table headrace.removed_keys (
+        db_name text not null,
+        table_name text not null,
+        key jsonb not null,
+        drop_id uuid not null
+    );
+    create index removed_keys_by_key on headrace.removed_keys using hash (key);
+    create index removed_keys_by_table on headrace.removed_keys (db_name, table_name, drop_id);
+    """,
 )
 
 _LOCK: Final = 0x68656164_72616365 >> 1

@@ -18,11 +18,14 @@ from headrace_shared.facts import (
     DropRejected,
     DropRouted,
     DropSuperseded,
+    DropUnloaded,
     Fact,
     LoadFailed,
     LoadStarted,
     LoadSucceeded,
+    ReplayRequested,
     Stage,
+    UnloadRequested,
 )
 from headrace_shared.log_schema import (
     ATTENTION_STATES,
@@ -68,13 +71,14 @@ def update_for(fact: Fact, *, expiry_days: int) -> Update:
     """
     state, attempt, stage = _state(fact), _attempt(fact), _stage(fact)
     status = "fail" if state in (State.WAITING, State.REJECTED, State.FAILED) else "success"
-    order = state_order(state, attempt)
+    order = state_order(state, attempt, fact.run)
     attributes: dict[str, Any] = {
         "state": str(state),
         "state_order": order,
         "stage": str(stage),
         "status": status,
         "attempts": attempt,
+        "run": fact.run,
         "updated_at": milliseconds(fact.occurred_at),
         "traceparent": fact.traceparent,
         **_of_drop(fact.drop),
@@ -101,7 +105,7 @@ def update_for(fact: Fact, *, expiry_days: int) -> Update:
         order=order,
         attributes=present,
         removed=tuple(name for name in _OF_A_STATE if name not in present),
-        step_name=step_attribute(state, attempt),
+        step_name=step_attribute(state, attempt, fact.run),
         step=step | ({"message": reason.message} if reason else {}),
     )
 
@@ -164,7 +168,7 @@ def _of_fact(fact: Fact) -> dict[str, Any]:
                 "load_ms": fact.duration_ms,
                 "changes": list(fact.changes),
             }
-        case DropRejected() | DropSuperseded():
+        case DropRejected() | DropSuperseded() | DropUnloaded():
             told |= {"rows_loaded": 0, "rows_quarantined": 0}
         case LoadFailed(final=False, retry_in_seconds=float(seconds)):
             told["retry_at"] = milliseconds(fact.occurred_at + timedelta(seconds=seconds))
@@ -177,6 +181,8 @@ def _of_fact(fact: Fact) -> dict[str, Any]:
 
 def _state(fact: Fact) -> State:
     match fact:
+        case ReplayRequested() | UnloadRequested():
+            return State.REQUESTED
         case DropRouted():
             return State.ROUTED
         case LoadStarted():
@@ -189,16 +195,20 @@ def _state(fact: Fact) -> State:
             return State.REJECTED
         case DropSuperseded():
             return State.SUPERSEDED
+        case DropUnloaded():
+            return State.UNLOADED
 
 
 def _stage(fact: Fact) -> Stage:
     if isinstance(fact, DropRejected | LoadFailed):
         return fact.stage
-    return Stage.ROUTE if isinstance(fact, DropRouted) else Stage.LOAD
+    return Stage.ROUTE if isinstance(fact, DropRouted | ReplayRequested) else Stage.LOAD
 
 
 def _attempt(fact: Fact) -> int:
-    return 1 if isinstance(fact, DropRouted) else fact.attempt
+    if isinstance(fact, DropRouted | ReplayRequested | UnloadRequested):
+        return 1
+    return fact.attempt
 
 
 def _reason(fact: Fact) -> Reason | None:

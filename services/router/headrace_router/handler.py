@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from headrace_router.reading import Asked, read
 from headrace_router.routing import Ignored, Rejected, Routed, route
-from headrace_router.s3_event import ObjectCreated
-from headrace_shared.drop import Drop
-from headrace_shared.errors import TransientError
+from headrace_shared.errors import HeadraceError, TransientError
 from headrace_shared.facts import DropRejected, DropRouted, Fact, LoadFailed, Stage
 from headrace_shared.inbox import Failure, Message
 from headrace_shared.logging import bind_drop, get_logger
@@ -24,9 +23,9 @@ class RouterHandler:
         self._databases = databases
 
     async def handle(self, message: Message) -> Sequence[Fact]:
-        """One fact for every drop; none for a folder placeholder."""
-        event = ObjectCreated.model_validate_json(message.body)
-        decision = route(event.drop(), self._databases)
+        """One fact for every drop, whether it landed or is replayed; none for a folder."""
+        asked = read(message.body)
+        decision = route(asked.drop, self._databases)
         drop, trace = decision.drop, traceparent(decision.drop.drop_id)
         bind_drop(drop)
         match decision:
@@ -35,33 +34,32 @@ class RouterHandler:
                 return []
             case Rejected(reason=reason):
                 _log.info("drop.rejected", key=drop.key, code=reason.code)
-                return [_rejection(drop, reason, message, trace)]
+                return [
+                    DropRejected(
+                        drop=drop,
+                        run=asked.run,
+                        traceparent=trace,
+                        stage=Stage.ROUTE,
+                        reason=reason,
+                        attempt=message.receive_count,
+                    )
+                ]
             case Routed():
-                _log.info("drop.routed", key=drop.key, action=drop.action)
-                return [DropRouted(drop=drop, traceparent=trace)]
+                _log.info("drop.routed", key=drop.key, action=drop.action, run=asked.run)
+                return [DropRouted(drop=drop, run=asked.run, request=asked.run, traceparent=trace)]
 
     def failed(self, message: Message, failure: Failure) -> Sequence[Fact]:
-        """Only a final failure is told, and only where the message is an S3 event at all."""
+        """Only a final failure is told, and only where the message is one that speaks of a drop."""
         if not failure.final:
             return []
         try:
-            drop = ObjectCreated.model_validate_json(message.body).drop()
-        except ValueError:
+            asked = read(message.body)
+        except (HeadraceError, ValueError):
             return []
-        return [_final_failure(drop, failure)]
+        return [_final_failure(asked, failure)]
 
 
-def _rejection(drop: Drop, reason: Reason, message: Message, trace: str) -> DropRejected:
-    return DropRejected(
-        drop=drop,
-        traceparent=trace,
-        stage=Stage.ROUTE,
-        reason=reason,
-        attempt=message.receive_count,
-    )
-
-
-def _final_failure(drop: Drop, failure: Failure) -> LoadFailed:
+def _final_failure(asked: Asked, failure: Failure) -> LoadFailed:
     reason = (
         failure.error.reason
         if isinstance(failure.error, TransientError)
@@ -72,8 +70,9 @@ def _final_failure(drop: Drop, failure: Failure) -> LoadFailed:
         )
     )
     return LoadFailed(
-        drop=drop,
-        traceparent=traceparent(drop.drop_id),
+        drop=asked.drop,
+        run=asked.run,
+        traceparent=traceparent(asked.drop.drop_id),
         attempt=failure.attempt,
         final=True,
         stage=Stage.ROUTE,

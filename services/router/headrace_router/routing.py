@@ -21,6 +21,7 @@ FILE_TYPES: Final[dict[Action, tuple[str, ...]]] = {
     Action.SCHEMA: (".json",),
     Action.APPEND: (".csv", ".csv.gz"),
     Action.TRUNCATE: (".csv", ".csv.gz"),
+    Action.UPSERT: (".csv", ".csv.gz"),
 }
 """The actions that this version carries out, and the file names that each takes."""
 
