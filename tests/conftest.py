@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -17,12 +17,17 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from headrace_loader.lake import S3Lake
+from headrace_loader.loading import Loading
+from headrace_loader.postgres import PostgresWarehouse
 from headrace_local import emulator, postgres
 from headrace_local.ports import free_port
 from headrace_local.provision import Clients, provision
 from headrace_local.resources import REGION, describe
 from headrace_local.supervisor import Program, as_user
+from headrace_shared.aws import AwsClients
 from tests.real_parts import AwsStack
+from tests.road import Road
 
 START_SECONDS = 30
 
@@ -75,6 +80,17 @@ def warehouse_dsn(postgres_server: str) -> Iterator[str]:
         connection.execute(
             sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
         )
+
+
+@pytest.fixture
+async def road(aws_stack: AwsStack, warehouse_dsn: str) -> AsyncIterator[Road]:
+    async with AsyncExitStack() as stack:
+        warehouse = await stack.enter_async_context(
+            PostgresWarehouse.open(warehouse_dsn, connections=9, lock_timeout_seconds=5)
+        )
+        lake = S3Lake(await AwsClients(stack, connections=8).open("s3"))
+        loading = Loading(lake, warehouse, contract_wait_seconds=900)
+        yield Road(aws_stack, lake, loading, warehouse_dsn)
 
 
 @contextmanager

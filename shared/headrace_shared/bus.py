@@ -29,7 +29,7 @@ class EventBridgeBus:
     def __init__(self, client: EventBridgeClient, bus_name: str) -> None:
         self._client = client
         self._bus_name = bus_name
-        self._facts: Coalescer[Fact] = Coalescer(self._put, limit=_BATCH_LIMIT)
+        self._facts: Coalescer[Fact, None] = Coalescer(self._put, limit=_BATCH_LIMIT)
 
     async def publish(self, facts: Sequence[Fact]) -> None:
         """Returns when the bus has accepted every fact, in batches shared with other callers."""

@@ -48,6 +48,25 @@ _PRECISION = re.compile(r"(?:numeric|decimal) ?\( ?([0-9]{1,4}) ?(?:, ?([0-9]{1,
 _MAX_LENGTH: Final = 10_485_760
 _MAX_PRECISION: Final = 1000
 
+_WIDER: Final = frozenset(
+    {
+        ("smallint", "integer"),
+        ("smallint", "bigint"),
+        ("smallint", "numeric"),
+        ("smallint", "double precision"),
+        ("integer", "bigint"),
+        ("integer", "numeric"),
+        ("integer", "double precision"),
+        ("bigint", "numeric"),
+        ("real", "double precision"),
+        ("character varying", "text"),
+    }
+)
+"""The safe widenings, but for lengths and precisions."""
+
+_NUMERIC: Final = re.compile(r"numeric\((\d+),(\d+)\)\Z")
+_VARYING: Final = re.compile(r"character varying\((\d+)\)\Z")
+
 SUPPORTED: Final = (
     "smallint, integer, bigint, numeric(p,s), real, double precision, boolean, text, varchar(n), "
     "char(n), date, time, timestamp, timestamptz, uuid, json, jsonb"
@@ -68,6 +87,31 @@ def canonical_type(text: str) -> str:
     if match := _PRECISION.match(folded):
         return _with_precision(int(match[1]), int(match[2] or 0), text)
     raise ValueError(f"unknown type {text!r}; supported are {SUPPORTED}")
+
+
+def widens(old: str, new: str) -> bool:
+    """Whether every value of one type is the same value of the other; types in canonical spelling.
+
+    Not among them, though a cast exists: char(n) to text trims blanks, json to jsonb changes the
+    text, date to timestamp reads other texts, bigint to double precision rounds.
+    """
+    if (old, new) in _WIDER:
+        return True
+    numeric, length = _NUMERIC.match(old), _VARYING.match(old)
+    if numeric:
+        return new == "numeric" or _holds_numeric(numeric, _NUMERIC.match(new))
+    if length:
+        wider = _VARYING.match(new)
+        unlimited = new in ("character varying", "text")
+        return unlimited or bool(wider and int(wider[1]) >= int(length[1]))
+    return False
+
+
+def _holds_numeric(old: re.Match[str], new: re.Match[str] | None) -> bool:
+    if new is None:
+        return False
+    (old_digits, old_scale), (digits, scale) = (map(int, one.groups()) for one in (old, new))
+    return scale >= old_scale and digits - scale >= old_digits - old_scale
 
 
 def _with_length(name: str, length: int, text: str) -> str:

@@ -20,6 +20,7 @@ from typing import Protocol
 from headrace_shared import backoff
 from headrace_shared.errors import PermanentError, TransientError
 from headrace_shared.facts import Fact
+from headrace_shared.gate import Gate
 from headrace_shared.logging import get_logger
 
 _log = get_logger(__name__)
@@ -102,17 +103,19 @@ class InboxLoop:
     """Runs one handler on one inbox until it is told to stop.
 
     Args:
+        gate: the handler's, if it has one.
         on_turn: called at each turn of the loop: its age is the service's liveness.
         sleep, chance: for tests, which bring their own time and luck.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, and what tests bring
         self,
         queue: Queue,
         publisher: Publisher,
         handler: Handler,
         limits: Limits,
         *,
+        gate: Gate | None = None,
         on_turn: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
@@ -121,6 +124,7 @@ class InboxLoop:
         self._publisher = publisher
         self._handler = handler
         self._limits = limits
+        self._gate = gate or Gate()
         self._on_turn = on_turn
         self._sleep = sleep
         self._chance = chance
@@ -155,6 +159,10 @@ class InboxLoop:
         """A slot first, then fetch: no message sits invisible in a buffer."""
         while len(self._work) >= self._limits.concurrency and not stopped.done():
             await asyncio.wait({*self._work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._gate.is_open:
+            opened = asyncio.create_task(self._gate.wait())
+            await asyncio.wait({opened, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            opened.cancel()
 
     async def _turn(self, stop: asyncio.Event) -> bool:
         # The poll is never cancelled: what it brings after `stop` is handed back at once, instead

@@ -16,6 +16,7 @@ from typing import Final
 from headrace_shared.aws import AwsClients
 from headrace_shared.bus import EventBridgeBus
 from headrace_shared.errors import HeadraceError
+from headrace_shared.gate import Gate
 from headrace_shared.inbox import Handler, InboxLoop, Limits, Publisher
 from headrace_shared.logging import configure, get_logger
 from headrace_shared.settings import InboxSettings
@@ -29,11 +30,15 @@ _LAG_WARNING_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a service builds its handler from; what it opens on the stack is closed at the end."""
+    """What a service builds its handler from; what it opens on the stack is closed at the end.
+
+    `gate` is for a handler that may have more messages in hand than it can work on.
+    """
 
     stack: AsyncExitStack
     clients: AwsClients
     bus: Publisher
+    gate: Gate
 
 
 BuildHandler = Callable[[Parts], Awaitable[Handler]]
@@ -70,11 +75,13 @@ async def _serve(settings: InboxSettings, build: BuildHandler) -> None:
             grace_seconds=settings.grace_seconds,
             max_receives=await queue.max_receives(),
         )
+        gate = Gate()
         loop = InboxLoop(
             queue,
             bus,
-            await build(Parts(stack, clients, bus)),
+            await build(Parts(stack, clients, bus, gate)),
             limits,
+            gate=gate,
             on_turn=Liveness(settings.liveness_file).touch,
         )
         watch = asyncio.create_task(warn_of_lag())

@@ -40,7 +40,7 @@ class SqsQueue:
         self._url = queue_url
         self._visibility = visibility_seconds
         self._poll = poll_seconds
-        self._deletes = Coalescer(self._delete_batch, limit=_BATCH_LIMIT)
+        self._deletes: Coalescer[Message, None] = Coalescer(self._delete_batch, limit=_BATCH_LIMIT)
 
     async def max_receives(self) -> int | None:
         """How often a message may be received before SQS moves it to the dead-letter queue."""

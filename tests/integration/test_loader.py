@@ -4,113 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
-from headrace_loader.lake import S3Lake
 from headrace_loader.loading import Loading
 from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded
 from headrace_loader.postgres import PostgresWarehouse
-from headrace_router.routing import Routed, route
-from headrace_shared.aws import AwsClients
-from headrace_shared.drop import Drop, drop_id
 from headrace_shared.errors import TransientError
-from tests.real_parts import AwsStack
-
-EPOCH = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-CONTRACT: dict[str, Any] = {
-    "columns": [
-        {"name": "id", "type": "bigint", "nullable": False},
-        {"name": "name", "type": "varchar(10)"},
-        {"name": "day", "type": "date"},
-    ]
-}
-
-
-@dataclass
-class Road:
-    """Lands files and loads them, one second apart."""
-
-    aws: AwsStack
-    loading: Loading
-    dsn: str
-    seconds: int = 0
-
-    def land(self, key: str, body: bytes | str, *, at: int | None = None) -> Drop:
-        self.seconds += 1
-        content = body.encode() if isinstance(body, str) else body
-        bucket = self.aws.resources.bucket.name
-        answer = self.aws.clients.s3.put_object(Bucket=bucket, Key=key, Body=content)
-        landed_at = EPOCH + timedelta(seconds=self.seconds if at is None else at)
-        etag = answer["ETag"].strip('"')
-        found = route(
-            Drop(
-                drop_id=drop_id(
-                    landed_at=landed_at,
-                    sequencer=None,
-                    bucket=bucket,
-                    key=key,
-                    version_id=None,
-                    etag=etag,
-                ),
-                bucket=bucket,
-                key=key,
-                etag=etag,
-                size_bytes=len(content),
-                landed_at=landed_at,
-            ),
-            {"*"},
-        )
-        assert isinstance(found, Routed), found
-        return found.drop
-
-    async def contract(self, table: str = "dev.users", **changes: Any) -> Outcome:
-        db_name, _, table_name = table.partition(".")
-        document = json.dumps({**CONTRACT, **changes})
-        return await self.load(f"{db_name}/schema/{table_name}/contract.json", document)
-
-    async def load(self, key: str, body: bytes | str, *, at: int | None = None) -> Outcome:
-        return await self.loading.load(self.land(key, body, at=at), attempt=1)
-
-    async def append(self, body: bytes | str, *, at: int | None = None) -> Outcome:
-        return await self.load(f"dev/append/users/{self.seconds}.csv", body, at=at)
-
-    async def truncate(self, body: bytes | str, *, at: int | None = None) -> Outcome:
-        return await self.load(f"dev/truncate/users/{self.seconds}.csv", body, at=at)
-
-    def rows(self, table: str = "dev.users") -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.dsn) as connection:
-            return connection.execute(
-                sql.SQL("select id, name, day::text from {} order by 1, 2, 3").format(
-                    sql.Identifier(*table.split("."))
-                )
-            ).fetchall()
-
-    def scalar(self, statement: str) -> Any:
-        with psycopg.connect(self.dsn) as connection:
-            row = connection.execute(statement.encode()).fetchone()
-            assert row is not None
-            return row[0]
-
-
-@pytest.fixture
-async def road(aws_stack: AwsStack, warehouse_dsn: str) -> AsyncIterator[Road]:
-    async with AsyncExitStack() as stack:
-        warehouse = await stack.enter_async_context(
-            PostgresWarehouse.open(warehouse_dsn, connections=4, lock_timeout_seconds=5)
-        )
-        lake = S3Lake(await AwsClients(stack, connections=8).open("s3"))
-        loading = Loading(lake, warehouse, contract_wait_seconds=900)
-        yield Road(aws_stack, loading, warehouse_dsn)
+from tests.road import CONTRACT, Road
 
 
 def bad(outcome: Outcome) -> list[tuple[int, str | None, str | None]]:
@@ -403,18 +306,17 @@ async def test_object_whose_version_is_gone_is_rejected(road: Road) -> None:
     assert outcome.reason.code == "object_missing"
 
 
-async def test_locked_table_asks_for_another_try(
-    road: Road, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_locked_table_asks_for_another_try(road: Road) -> None:
     await road.contract()
+    drop = road.land("dev/append/users/x.csv", "id\n1\n")
     with psycopg.connect(road.dsn) as other:
         other.execute("lock table dev.users in access exclusive mode")
         async with PostgresWarehouse.open(
             road.dsn, connections=2, lock_timeout_seconds=0.2
         ) as impatient:
-            monkeypatch.setattr(road.loading, "_warehouse", impatient)
+            loading = Loading(road.lake, impatient, contract_wait_seconds=900)
             with pytest.raises(TransientError, match="lock timeout"):
-                await road.append("id\n1\n")
+                await loading.load(drop, attempt=1)
     assert road.rows() == []
 
 

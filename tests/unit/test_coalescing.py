@@ -29,7 +29,7 @@ class Sender:
 
 
 async def submit_all(sender: Sender, items: range) -> list[BaseException | None]:
-    coalescer = Coalescer(sender.send, limit=10)
+    coalescer: Coalescer[int, None] = Coalescer(sender.send, limit=10)
     tasks = [asyncio.create_task(coalescer.submit(item)) for item in items]
     await settle()
     sender.gate.set()
@@ -63,7 +63,7 @@ async def test_failed_call_fails_every_caller_of_its_batch() -> None:
 
 async def test_cancelled_caller_takes_nobody_with_it() -> None:
     sender = Sender()
-    coalescer = Coalescer(sender.send, limit=10)
+    coalescer: Coalescer[int, None] = Coalescer(sender.send, limit=10)
     leaving, staying = (asyncio.create_task(coalescer.submit(item)) for item in (1, 2))
     await settle()
     leaving.cancel()

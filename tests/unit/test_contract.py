@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace_loader.columns import columns_of_file
-from headrace_loader.evolution import TableColumn, plan
 from headrace_shared.column_types import canonical_type
 from headrace_shared.contract import Contract, parse_contract
 from headrace_shared.drop import Action
@@ -23,10 +22,6 @@ NAME = {"name": "name", "type": "varchar(10)"}
 
 def a_contract(*columns: dict[str, Any], **fields: Any) -> Contract:
     return parse_contract(json.dumps({"columns": list(columns or (ID, NAME)), **fields}).encode())
-
-
-def as_table(contract: Contract) -> dict[str, TableColumn]:
-    return {one.name: TableColumn(one.type, one.nullable) for one in contract.columns}
 
 
 def test_contract_survives_being_stored() -> None:
@@ -93,41 +88,6 @@ def test_types_are_kept_in_the_database_s_own_spelling(written: str, canonical: 
 def test_no_other_text_is_a_type(text: str) -> None:
     with pytest.raises(ValueError, match=r"type|must be"):
         canonical_type(text)
-
-
-def test_new_nullable_column_is_added() -> None:
-    present, wanted = a_contract(), a_contract(ID, NAME, {"name": "note", "type": "text"})
-    change = plan(as_table(present), present, wanted)
-    assert [column.name for column in change.add] == ["note"]
-    assert change.changes == ("column note text added",)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "told"),
-    [
-        (a_contract(ID), "column 'name' is gone"),
-        (a_contract(ID, {**NAME, "type": "text"}), "not text"),
-        (a_contract(ID, {**NAME, "nullable": False}), "nullable in the table"),
-        (a_contract(ID, NAME, {"name": "n", "type": "int", "nullable": False}), "must be nullable"),
-        (a_contract(primary_key=["id"]), "primary key"),
-    ],
-)
-def test_unsafe_change_is_refused_with_the_difference(wanted: Contract, told: str) -> None:
-    present = a_contract()
-    with pytest.raises(PermanentError) as refused:
-        plan(as_table(present), present, wanted)
-    assert told in refused.value.reason.message
-
-
-def test_contract_without_schema_among_its_operations_is_the_last() -> None:
-    present = a_contract(allowed_operations=["append"])
-    with pytest.raises(PermanentError):
-        plan(as_table(present), present, a_contract())
-
-
-def test_change_beside_the_columns_is_applied_and_named() -> None:
-    present, wanted = a_contract(), a_contract(format={"delimiter": ";"})
-    assert plan(as_table(present), present, wanted).changes == ("format changed",)
 
 
 @given(st.permutations(["id", "name", "day"]), st.data())

@@ -20,14 +20,17 @@ def main() -> None:
         warehouse = await parts.stack.enter_async_context(
             PostgresWarehouse.open(
                 settings.warehouse_dsn,
-                connections=settings.concurrency + 1,
+                connections=2 * settings.loads + 1,
                 lock_timeout_seconds=settings.lock_timeout_seconds,
+                stall_seconds=settings.lake_stall_seconds,
             )
         )
         loading = Loading(
             S3Lake(await parts.clients.open("s3")),
             warehouse,
             contract_wait_seconds=settings.contract_wait_seconds,
+            loads=settings.loads,
+            gate=parts.gate,
         )
         return LoaderHandler(loading, parts.bus)
 

@@ -1,18 +1,35 @@
-"""What does a contract change about its table? Decided without I/O.
+"""What do contracts make of their table? Decided without I/O.
 
-What is safe is applied: a new table, a new nullable column, and everything that does not touch
-the columns. The rest is refused as a whole, with the exact difference.
+The contracts of a table form a chain: each is held against the table as the accepted ones before
+it left it. What is safe is applied: a new nullable column, a wider type, a relaxed null, and
+everything that does not touch the rows. The rest is refused as a whole, with the exact
+difference, unless the contract itself allows breaking changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
 
-from headrace_shared.contract import Column, Contract
+from headrace_shared.column_types import widens
+from headrace_shared.contract import Column, Contract, Evolution
 from headrace_shared.drop import Action
-from headrace_shared.errors import PermanentError
 from headrace_shared.reasons import Reason
+
+_SETTINGS: Final = (
+    "allowed_operations",
+    "format",
+    "on_bad_rows",
+    "on_reupload",
+    "delete_flag",
+    "evolution",
+    "tests",
+    "api",
+    "description",
+)
+"""The parts of a contract that do not touch the rows that are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,76 +40,156 @@ class TableColumn:
     nullable: bool
 
 
+Columns = Mapping[str, TableColumn]
+"""A table's columns by name, in their order, the lineage column left out."""
+
+
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to do: columns to add (all of them where `create`), and what to tell of it."""
+class Verdict:
+    """What became of one contract: `refusal` is None where it was accepted."""
+
+    contract_id: UUID
+    changes: tuple[str, ...]
+    refusal: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The verdict on each contract, the columns after the last accepted one, and which that is."""
+
+    verdicts: tuple[Verdict, ...]
+    columns: Columns | None
+    in_force: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """What to do to a table: all of it, or (`create`) make it with the columns of `add`."""
 
     create: bool
-    add: tuple[Column, ...]
-    changes: tuple[str, ...]
+    add: tuple[tuple[str, TableColumn], ...]
+    drop: tuple[str, ...]
+    retype: tuple[tuple[str, str], ...]
+    relax: tuple[str, ...]
+    tighten: tuple[str, ...]
 
 
-def plan(
-    table: Mapping[str, TableColumn] | None, present: Contract | None, wanted: Contract
-) -> Plan:
-    """The way from the table as it is to the contract that is wanted.
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """One difference: how it is told where it is applied, and where it is refused."""
+
+    applied: str
+    refused: str
+    safe: bool
+
+
+def fold(before: Columns | None, contracts: Sequence[tuple[UUID, Contract]]) -> Chain:
+    """The chain of a table's contracts.
 
     Args:
-        table: the columns that the warehouse has, lineage left out; None if there is no table.
-        present: the contract in force, if any.
-
-    Raises:
-        PermanentError: the change is not a safe one, or the present contract allows none.
+        before: the columns that the table had before Headrace knew it; None if it was not there.
+        contracts: in the order of their drop ids.
     """
+    assert list(contracts) == sorted(contracts, key=lambda one: one[0])
+    verdicts: list[Verdict] = []
+    columns, present, in_force = before, None, None
+    for contract_id, wanted in contracts:
+        verdict = _judge(contract_id, columns, present, wanted)
+        verdicts.append(verdict)
+        if verdict.refusal is None:
+            columns, present, in_force = _after(columns, wanted), wanted, contract_id
+    return Chain(tuple(verdicts), columns, in_force)
+
+
+def reshape(has: Columns | None, wants: Columns) -> Reshape:
+    """The way from one shape of a table to another one."""
+    if has is None:
+        return Reshape(
+            create=True, add=tuple(wants.items()), drop=(), retype=(), relax=(), tighten=()
+        )
+    both = [name for name in wants if name in has]
+    return Reshape(
+        create=False,
+        add=tuple((name, column) for name, column in wants.items() if name not in has),
+        drop=tuple(name for name in has if name not in wants),
+        retype=tuple(
+            (name, wants[name].type) for name in both if has[name].type != wants[name].type
+        ),
+        relax=tuple(name for name in both if wants[name].nullable and not has[name].nullable),
+        tighten=tuple(name for name in both if has[name].nullable and not wants[name].nullable),
+    )
+
+
+def _judge(
+    contract_id: UUID, columns: Columns | None, present: Contract | None, wanted: Contract
+) -> Verdict:
     if present is not None and Action.SCHEMA not in present.allowed_operations:
-        raise _refusal(
+        reason = _refusal(
             "The present contract does not allow the operation schema.",
             "The contract of this table is final; make a new table instead.",
         )
-    if table is None:
-        return Plan(create=True, add=wanted.columns, changes=("table created",))
-    differences = [
-        *_lost(table, wanted),
-        *_altered(table, wanted),
-        *_key(present, wanted),
+        return Verdict(contract_id, (), reason)
+    if columns is None:
+        return Verdict(contract_id, ("table created",), None)
+    differences = [*_columns(columns, wanted), *_key(present, wanted)]
+    breaking = wanted.evolution is Evolution.ALLOW_BREAKING
+    refused = [
+        one.refused for one in differences if not one.safe and not (breaking and one.applied)
     ]
-    new = tuple(column for column in wanted.columns if column.name not in table)
-    differences += [
-        f"the new column {column.name!r} must be nullable" for column in new if not column.nullable
-    ]
-    if differences:
-        raise _refusal(
-            f"The contract would change the table in ways that are not safe: "
-            f"{'; '.join(differences)}.",
-            "Keep the present columns and their types, and only add nullable columns.",
+    if refused:
+        return Verdict(contract_id, (), _unsafe(refused))
+    told = [one.applied for one in differences] + _settings(present, wanted)
+    return Verdict(contract_id, tuple(told), None)
+
+
+def _after(columns: Columns | None, wanted: Contract) -> Columns:
+    """The table keeps the order of its columns; new ones come last."""
+    own = {column.name: TableColumn(column.type, column.nullable) for column in wanted.columns}
+    kept = [name for name in columns or () if name in own]
+    return {name: own[name] for name in (*kept, *own)}
+
+
+def _columns(columns: Columns, wanted: Contract) -> Iterator[_Difference]:
+    for name in columns:
+        if name not in wanted.by_name:
+            yield _Difference(f"column {name} dropped", f"column {name!r} is gone", safe=False)
+    for column in wanted.columns:
+        if column.name in columns:
+            yield from _altered(columns[column.name], column)
+        elif column.nullable:
+            yield _Difference(f"column {column.name} {column.type} added", "", safe=True)
+        else:
+            # Refused in any case: there is no value for the rows that are there.
+            yield _Difference("", f"the new column {column.name!r} must be nullable", safe=False)
+
+
+def _altered(has: TableColumn, column: Column) -> Iterator[_Difference]:
+    name = column.name
+    if column.type != has.type:
+        yield _Difference(
+            f"column {name} {has.type} -> {column.type}",
+            f"column {name!r} is {has.type}, not {column.type}",
+            safe=widens(has.type, column.type),
         )
-    told = [f"column {column.name} {column.type} added" for column in new]
-    return Plan(create=False, add=new, changes=tuple(told + _settings(present, wanted)))
+    if column.nullable and not has.nullable:
+        yield _Difference(f"column {name} may be null now", "", safe=True)
+    if has.nullable and not column.nullable:
+        yield _Difference(
+            f"column {name} must not be null now",
+            f"column {name!r} is nullable in the table",
+            safe=False,
+        )
 
 
-def _lost(table: Mapping[str, TableColumn], wanted: Contract) -> list[str]:
-    return [f"column {name!r} is gone" for name in table if name not in wanted.by_name]
-
-
-def _altered(table: Mapping[str, TableColumn], wanted: Contract) -> list[str]:
-    differences = []
-    for name, has in table.items():
-        column = wanted.by_name.get(name)
-        if column is None:
-            continue
-        if column.type != has.type:
-            differences.append(f"column {name!r} is {has.type}, not {column.type}")
-        if column.nullable != has.nullable:
-            differences.append(
-                f"column {name!r} is {'' if has.nullable else 'not '}nullable in the table"
-            )
-    return differences
-
-
-def _key(present: Contract | None, wanted: Contract) -> list[str]:
+def _key(present: Contract | None, wanted: Contract) -> Iterator[_Difference]:
     if present is None or present.primary_key == wanted.primary_key:
-        return []
-    return [f"the primary key is ({', '.join(present.primary_key)})"]
+        return
+    old, new = (f"({', '.join(one.primary_key)})" for one in (present, wanted))
+    yield _Difference(
+        f"primary key {old} -> {new}" if present.primary_key else f"primary key {new}",
+        f"the primary key is {old}, not {new}",
+        safe=not present.primary_key,
+    )
 
 
 def _settings(present: Contract | None, wanted: Contract) -> list[str]:
@@ -100,10 +197,18 @@ def _settings(present: Contract | None, wanted: Contract) -> list[str]:
         return ["contract recorded for the table that was there"]
     return [
         f"{part.replace('_', ' ')} changed"
-        for part in ("allowed_operations", "format", "on_bad_rows", "api")
+        for part in _SETTINGS
         if getattr(present, part) != getattr(wanted, part)
     ]
 
 
-def _refusal(message: str, remedy: str) -> PermanentError:
-    return PermanentError(Reason(code="contract_change_refused", message=message, remedy=remedy))
+def _unsafe(differences: Sequence[str]) -> Reason:
+    return _refusal(
+        f"The contract would change the table in ways that are not safe: {'; '.join(differences)}.",
+        "Keep the present columns, widen types only as docs/contracts.md lists, add nullable "
+        'columns; or say "evolution": "allow_breaking" in this contract.',
+    )
+
+
+def _refusal(message: str, remedy: str) -> Reason:
+    return Reason(code="contract_change_refused", message=message, remedy=remedy)

@@ -1,24 +1,21 @@
-"""Joins the loader's parts: `Drop Routed` in, how it ended out."""
+"""Joins the loader's parts: `Drop Routed` or `Unload Requested` in, how it ended out."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
+from headrace_loader.ends import End
 from headrace_loader.loading import Loading
-from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded
+from headrace_shared.drop import Drop
 from headrace_shared.errors import HeadraceError, TransientError
 from headrace_shared.facts import (
-    ContractApplied,
-    DropRejected,
     DropRouted,
-    DropSuperseded,
     Fact,
     LoadFailed,
     LoadStarted,
-    LoadSucceeded,
-    Stage,
     UnknownFactError,
+    UnloadRequested,
     decode,
 )
 from headrace_shared.inbox import Failure, Message, Publisher
@@ -30,7 +27,7 @@ _log = get_logger(__name__)
 
 
 class LoaderHandler:
-    """Loads the drop of one message; the ledger makes repeats harmless."""
+    """Loads or unloads the drop of one message; the ledger makes repeats harmless."""
 
     def __init__(self, loading: Loading, bus: Publisher) -> None:
         self._loading = loading
@@ -38,32 +35,29 @@ class LoaderHandler:
 
     async def handle(self, message: Message) -> Sequence[Fact]:
         """Says that the load starts, loads, and returns how it ended."""
-        routed = _routed(message)
-        bind_drop(routed.drop)
-        _log.info("load.started", key=routed.drop.key, attempt=message.receive_count)
-        trace, started = traceparent(routed.drop.drop_id), time.monotonic()
-        await self._bus.publish(
-            [
-                LoadStarted(
-                    drop=routed.drop,
-                    traceparent=trace,
-                    attempt=message.receive_count,
-                )
-            ]
-        )
-        outcome = await self._loading.load(routed.drop, message.receive_count)
-        return [_fact(routed, outcome, message, round((time.monotonic() - started) * 1000))]
+        asked, started = _asked(message), time.monotonic()
+        bind_drop(asked.drop)
+        if isinstance(asked, DropRouted):
+            await self._say_started(asked, message)
+            outcome = await self._loading.load(asked.drop, message.receive_count, asked.request)
+        else:
+            outcome = await self._loading.unload(asked.drop, asked.run)
+        if outcome.reopens or outcome.repeated:
+            await self._route_reopened(asked.drop)
+        ended = End(asked, message.receive_count, round((time.monotonic() - started) * 1000))
+        return [ended.fact(outcome)]
 
     def failed(self, message: Message, failure: Failure) -> Sequence[Fact]:
         """Every failed try is told: the log says what a drop waits for."""
         try:
-            routed = _routed(message)
+            asked = _asked(message)
         except (HeadraceError, ValueError):
             return []
         return [
             LoadFailed(
-                drop=routed.drop,
-                traceparent=traceparent(routed.drop.drop_id),
+                drop=asked.drop,
+                run=asked.run,
+                traceparent=traceparent(asked.drop.drop_id),
                 attempt=failure.attempt,
                 final=failure.final,
                 reason=_reason(failure.error),
@@ -71,53 +65,32 @@ class LoaderHandler:
             )
         ]
 
+    async def _say_started(self, routed: DropRouted, message: Message) -> None:
+        drop = routed.drop
+        _log.info("load.started", key=drop.key, attempt=message.receive_count, run=routed.run)
+        started = LoadStarted(
+            drop=drop,
+            run=routed.run,
+            traceparent=traceparent(drop.drop_id),
+            attempt=message.receive_count,
+        )
+        await self._bus.publish([started])
 
-def _routed(message: Message) -> DropRouted:
+    async def _route_reopened(self, drop: Drop) -> None:
+        """Told before the message is done: should this process die, it comes again, and they are
+        told again."""
+        async for page in self._loading.reopened(drop):
+            _log.info("drops.reopened", drops=len(page))
+            await self._bus.publish(page)
+
+
+def _asked(message: Message) -> DropRouted | UnloadRequested:
     fact = decode(message.body)
-    if not isinstance(fact, DropRouted):
-        raise UnknownFactError(f"the loader reads Drop Routed, not {fact.detail_type}")
+    if not isinstance(fact, DropRouted | UnloadRequested):
+        raise UnknownFactError(
+            f"the loader reads Drop Routed and Unload Requested, not {fact.detail_type}"
+        )
     return fact
-
-
-def _fact(routed: DropRouted, outcome: Outcome, message: Message, duration_ms: int) -> Fact:
-    drop, attempt = routed.drop, message.receive_count
-    trace = traceparent(drop.drop_id)
-    if outcome.repeated:
-        _log.info("load.repeated", outcome=type(outcome).__name__.lower())
-    match outcome:
-        case Loaded(rows=rows, contract_id=contract_id):
-            _log.info("load.committed", rows=rows, duration_ms=duration_ms)
-            return LoadSucceeded(
-                drop=drop,
-                traceparent=trace,
-                attempt=attempt,
-                rows_loaded=rows,
-                bytes=drop.size_bytes,
-                duration_ms=duration_ms,
-                contract_id=contract_id,
-            )
-        case Applied(changes=changes):
-            _log.info("contract.applied", changes=changes)
-            return ContractApplied(
-                drop=drop,
-                traceparent=trace,
-                attempt=attempt,
-                changes=changes,
-                duration_ms=duration_ms,
-            )
-        case Superseded(by=by):
-            _log.info("drop.superseded", superseded_by=str(by))
-            return DropSuperseded(drop=drop, traceparent=trace, attempt=attempt, superseded_by=by)
-        case Rejected(reason=reason):
-            _log.info("drop.rejected", code=reason.code)
-            return DropRejected(
-                drop=drop,
-                traceparent=trace,
-                stage=Stage.LOAD,
-                reason=reason,
-                attempt=attempt,
-                duration_ms=duration_ms,
-            )
 
 
 def _reason(error: Exception) -> Reason:

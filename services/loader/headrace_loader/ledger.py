@@ -1,155 +1,227 @@
-"""The ledger's statements: which drops are applied, how each ended, which contract is in force."""
+"""The ledger: how each drop ended, written in the transaction of its rows.
+
+The columns are explained in docs/adr/0007-convergence.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded
-from headrace_shared.contract import Contract
-from headrace_shared.drop import Action, Drop
+from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded, Unloaded
+from headrace_shared.drop import Action, Drop, drop_id_bounds
 from headrace_shared.reasons import Reason
 
 _OUTCOMES: Final = {
     Loaded: "loaded",
     Applied: "loaded",
     Superseded: "superseded",
+    Unloaded: "unloaded",
     Rejected: "rejected",
 }
 
-_LEDGER_ROW: Final[LiteralString] = """
+_ENTER: Final[LiteralString] = """
     insert into headrace.ledger (drop_id, db_name, table_name, action, bucket, key, version_id,
-        etag, size_bytes, landed_at, started_at, applied_at, outcome, rows_loaded, contract_id,
-        superseded_by, reason)
+        etag, size_bytes, sequencer, landed_at, started_at, applied_at, outcome, request, run,
+        contract_order)
     values (%(drop_id)s, %(db_name)s, %(table_name)s, %(action)s, %(bucket)s, %(key)s,
-        %(version_id)s, %(etag)s, %(size_bytes)s, %(landed_at)s, %(started_at)s,
-        clock_timestamp(), %(outcome)s, %(rows)s, %(contract_id)s, %(superseded_by)s, %(reason)s)
-    on conflict (drop_id) do nothing
+        %(version_id)s, %(etag)s, %(size_bytes)s, %(sequencer)s, %(landed_at)s, %(started_at)s,
+        clock_timestamp(), 'loaded', %(request)s, %(request)s, %(contract_order)s)
+    on conflict do nothing
+    """
+
+_REQUESTED: Final[LiteralString] = """
+    update headrace.ledger set request = %(request)s, run = greatest(run + 1, %(request)s),
+        contract_order = greatest(contract_order, %(contract_order)s), unloaded = %(unloaded)s
+    where drop_id = %(drop_id)s returning run, contract_order
     """
 
 _COMPLETE: Final[LiteralString] = """
     update headrace.ledger set outcome = %(outcome)s, rows_loaded = %(rows)s,
-        contract_id = %(contract_id)s, superseded_by = %(superseded_by)s, reason = %(reason)s,
+        rows_removed = %(rows_removed)s, contract_id = %(contract_id)s,
+        superseded_by = %(superseded_by)s, reason = %(reason)s, reopened_at = null,
         applied_at = clock_timestamp()
     where drop_id = %(drop_id)s
     """
 
-_STANDING: Final[LiteralString] = """
-    select
-        (select drop_id from headrace.ledger
-          where db_name = %(db_name)s and table_name = %(table_name)s and drop_id > %(drop_id)s
-            and action = 'truncate' and outcome = 'loaded'
-          order by drop_id desc limit 1),
-        exists (select from headrace.ledger
-          where db_name = %(db_name)s and table_name = %(table_name)s and drop_id > %(drop_id)s
-            and action <> 'schema' and outcome = 'loaded'),
-        contract.drop_id,
-        contract.contract
-    from (select) as nothing left join lateral (
-        select drop_id, contract from headrace.contracts
-        where db_name = %(db_name)s and table_name = %(table_name)s
-        order by drop_id desc limit 1
-    ) as contract on true
+_ENTRY: Final[LiteralString] = """
+    select ledger.*, contracts.changes
+    from headrace.ledger left join headrace.contracts using (drop_id) where drop_id = %s
     """
 
 
 @dataclass(frozen=True, slots=True)
-class StoredContract:
-    """A contract in force and the drop that brought it."""
+class Entry:
+    """A drop's row in the ledger."""
 
-    contract_id: UUID
-    contract: Contract
+    outcome: Outcome
+    request: int
+    run: int
+    contract_order: UUID
+    unloaded: bool
+    reopened: bool
+
+    def answers(self, request: int) -> bool:
+        """Whether the drop is at its end, for this request too."""
+        return not self.reopened and request <= self.request
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What a drop meets at its table: the truncate that overtook it, if any; whether later drops
-    are loaded already; the contract in force."""
+class Claim:
+    """A drop that this transaction brings to its end. `before`: the end it was at, if any."""
 
-    overtaken_by: UUID | None
-    later_drops_loaded: bool
-    contract: StoredContract | None
-
-
-async def enter(
-    connection: AsyncConnection[Any], drop: Drop, started_at: datetime, outcome: Outcome
-) -> bool:
-    """Enters a drop; False if it is there already. Waits for a transaction that is entering it."""
-    cursor = await connection.execute(_LEDGER_ROW, _values(drop, started_at, outcome))
-    return bool(cursor.rowcount)
+    run: int
+    contract_order: UUID
+    unloaded: bool
+    before: Outcome | None
 
 
-async def complete(connection: AsyncConnection[Any], drop: Drop, outcome: Outcome) -> None:
-    """Writes how an entered drop ended."""
-    await connection.execute(_COMPLETE, _ending(outcome) | {"drop_id": drop.drop_id})
+def contract_order(drop: Drop, request: int) -> UUID:
+    """The place by which a drop's contract is chosen.
+
+    Args:
+        request: the latest replay, in milliseconds since the epoch; 0 for none. A contract that
+            landed in the same second counts as earlier: S3 tells whole seconds alone.
+    """
+    if not request:
+        return drop.drop_id
+    asked = datetime.fromtimestamp(request / 1000, UTC)
+    return max(drop.drop_id, drop_id_bounds(None, asked)[1])
 
 
-async def recorded(connection: AsyncConnection[Any], drop: Drop) -> Outcome | None:
-    """How the drop ended, if it did."""
+async def find(connection: AsyncConnection[Any], drop: Drop, *, lock: bool = False) -> Entry | None:
+    """The drop's entry, if there is one.
+
+    Args:
+        lock: nobody else changes it before this transaction ends.
+    """
+    suffix: LiteralString = " for update of ledger" if lock else ""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_ENTRY + suffix, [drop.drop_id])
+        row = await cursor.fetchone()
+    return None if row is None else _entry(row)
+
+
+async def claim(
+    connection: AsyncConnection[Any], drop: Drop, started_at: datetime, request: int
+) -> Claim | Outcome:
+    """Enters a drop, or opens it again if that was asked for; else answers how it ended.
+
+    A loader that has the same drop in hand waits here until this transaction ends.
+    """
+    order = contract_order(drop, request)
+    cursor = await connection.execute(_ENTER, _values(drop, started_at, request, order))
+    if cursor.rowcount:
+        return Claim(request, order, unloaded=False, before=None)
+    entry = await find(connection, drop, lock=True)
+    if entry is None:
+        return Superseded(await _other_id(connection, drop), repeated=True)
+    if request > entry.request:
+        run, order = await requested(connection, drop, request, unloaded=False)
+        return Claim(run, order, unloaded=False, before=entry.outcome)
+    if entry.reopened:
+        return Claim(entry.run, entry.contract_order, entry.unloaded, entry.outcome)
+    return entry.outcome
+
+
+async def requested(
+    connection: AsyncConnection[Any], drop: Drop, request: int, *, unloaded: bool
+) -> tuple[int, UUID]:
+    """Notes a request for a drop that is in the ledger; answers with its run and contract order."""
     cursor = await connection.execute(
-        "select outcome, rows_loaded, contract_id, superseded_by, reason, changes "
-        "from headrace.ledger left join headrace.contracts using (drop_id) where drop_id = %s",
-        [drop.drop_id],
-    )
-    row = await cursor.fetchone()
-    if row is None:
-        return None
-    outcome, rows, contract_id, superseded_by, reason, changes = row
-    if outcome == "superseded":
-        return Superseded(superseded_by, repeated=True)
-    if outcome == "rejected":
-        return Rejected(Reason.model_validate(reason), repeated=True)
-    if drop.action is Action.SCHEMA:
-        return Applied(tuple(changes or ()), repeated=True)
-    return Loaded(rows, contract_id, repeated=True)
-
-
-async def standing(connection: AsyncConnection[Any], drop: Drop) -> Standing:
-    """What the drop meets; holds still only under the table's lock."""
-    cursor = await connection.execute(
-        _STANDING,
+        _REQUESTED,
         {
-            "db_name": drop.db_name,
-            "table_name": drop.table_name,
             "drop_id": drop.drop_id,
+            "request": request,
+            # An unload reads no file: the contract of the latest replay stays the right one.
+            "contract_order": drop.drop_id if unloaded else contract_order(drop, request),
+            "unloaded": unloaded,
         },
     )
     row = await cursor.fetchone()
     assert row is not None
-    overtaken_by, later, contract_id, document = row
-    contract = (
-        StoredContract(contract_id, Contract.model_validate(document)) if contract_id else None
+    return row[0], row[1]
+
+
+async def complete(connection: AsyncConnection[Any], drop: Drop, outcome: Outcome) -> None:
+    """Writes how an entered drop ended."""
+    await connection.execute(_COMPLETE, ending(outcome) | {"drop_id": drop.drop_id})
+
+
+def drop_of(row: dict[str, Any]) -> Drop:
+    """The drop that a row of the ledger speaks of."""
+    return Drop.model_validate(row | {"file": row["key"].split("/", 3)[3]})
+
+
+def ending(outcome: Outcome) -> dict[str, Any]:
+    """What an end writes into the ledger."""
+    counted = outcome if isinstance(outcome, Loaded | Unloaded) else None
+    return {
+        "outcome": _OUTCOMES[type(outcome)],
+        "rows": counted.rows if counted else 0,
+        "rows_removed": counted.rows_removed if counted else 0,
+        "contract_id": None if isinstance(outcome, Applied) else outcome.contract_id,
+        "superseded_by": _because_of(outcome),
+        "reason": Jsonb(outcome.reason.model_dump()) if isinstance(outcome, Rejected) else None,
+    }
+
+
+def _because_of(outcome: Outcome) -> UUID | None:
+    match outcome:
+        case Superseded(by=by):
+            return by
+        case Rejected(earlier=earlier):
+            return earlier
+    return None
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    return Entry(
+        outcome=_outcome(row),
+        request=row["request"],
+        run=row["run"],
+        contract_order=row["contract_order"],
+        unloaded=row["unloaded"],
+        reopened=row["reopened_at"] is not None,
     )
-    return Standing(overtaken_by, later, contract)
 
 
-async def put_contract(
-    connection: AsyncConnection[Any],
-    drop: Drop,
-    contract: Contract,
-    changes: Sequence[str],
-) -> None:
-    """Puts a contract in force from its drop on."""
-    await connection.execute(
-        "insert into headrace.contracts (drop_id, db_name, table_name, contract, changes) "
-        "values (%s, %s, %s, %s, %s)",
-        [
-            drop.drop_id,
-            drop.db_name,
-            drop.table_name,
-            Jsonb(contract.model_dump(mode="json")),
-            Jsonb(list(changes)),
-        ],
+def _outcome(row: dict[str, Any]) -> Outcome:
+    run, contract_id = row["run"], row["contract_id"]
+    match row["outcome"]:
+        case "superseded":
+            return Superseded(row["superseded_by"], contract_id, repeated=True, run=run)
+        case "rejected":
+            reason = Reason.model_validate(row["reason"])
+            return Rejected(reason, contract_id, row["superseded_by"], repeated=True, run=run)
+        case "unloaded":
+            rows, removed = row["rows_loaded"], row["rows_removed"]
+            return Unloaded(removed, rows, contract_id, repeated=True, run=run)
+    if row["action"] == Action.SCHEMA:
+        return Applied(tuple(row["changes"] or ()), repeated=True, run=run)
+    return Loaded(row["rows_loaded"], contract_id, row["rows_removed"], repeated=True, run=run)
+
+
+async def _other_id(connection: AsyncConnection[Any], drop: Drop) -> UUID:
+    """The id under which this very version of the object is in the ledger already: it was listed
+    before its event came, or the other way round."""
+    cursor = await connection.execute(
+        "select drop_id from headrace.ledger where bucket = %s and key = %s and version_id = %s",
+        [drop.bucket, drop.key, drop.version_id],
     )
+    row = await cursor.fetchone()
+    assert row is not None
+    found: UUID = row[0]
+    return found
 
 
-def _values(drop: Drop, started_at: datetime, outcome: Outcome) -> dict[str, Any]:
+def _values(drop: Drop, started_at: datetime, request: int, contract_order: UUID) -> dict[str, Any]:
     return {
         "drop_id": drop.drop_id,
         "db_name": drop.db_name,
@@ -160,16 +232,9 @@ def _values(drop: Drop, started_at: datetime, outcome: Outcome) -> dict[str, Any
         "version_id": drop.version_id,
         "etag": drop.etag,
         "size_bytes": drop.size_bytes,
+        "sequencer": drop.sequencer,
         "landed_at": drop.landed_at,
         "started_at": started_at,
-    } | _ending(outcome)
-
-
-def _ending(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "outcome": _OUTCOMES[type(outcome)],
-        "rows": outcome.rows if isinstance(outcome, Loaded) else 0,
-        "contract_id": outcome.contract_id if isinstance(outcome, Loaded) else None,
-        "superseded_by": outcome.by if isinstance(outcome, Superseded) else None,
-        "reason": Jsonb(outcome.reason.model_dump()) if isinstance(outcome, Rejected) else None,
+        "request": request,
+        "contract_order": contract_order,
     }

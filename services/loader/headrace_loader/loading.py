@@ -1,33 +1,48 @@
 """The load of one drop, from the lake into the warehouse: the steps and their order.
 
 What is slow or may hang (opening the object, reading its header) comes before the transaction;
-inside it are the lock, the ledger, the rows, and the commit.
+inside it are the locks, the ledger, the rows, and the commit.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
-from headrace_loader.columns import columns_of_file
-from headrace_loader.csv_stream import open_csv
+from headrace_loader import ledger
+from headrace_loader.batching import Batches
+from headrace_loader.bringing import bring
+from headrace_loader.csv_stream import CsvStream, open_csv
 from headrace_loader.diagnosis import Diagnosis
-from headrace_loader.evolution import plan
 from headrace_loader.lake import S3Lake
-from headrace_loader.ledger import Standing, StoredContract
-from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded
+from headrace_loader.ledger import Claim
+from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded, Unloaded
+from headrace_loader.placing import Placement, place
 from headrace_loader.postgres import PostgresWarehouse
-from headrace_loader.sqlstate import CopyRefusedError
+from headrace_loader.slots import Slots
+from headrace_loader.sqlstate import CopyRefusedError, DdlRefusedError
+from headrace_loader.standing import Standing, StoredContract
 from headrace_loader.transaction import LoadTransaction
 from headrace_shared import backoff
 from headrace_shared.contract import MAX_CONTRACT_BYTES, Contract, parse_contract
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import PermanentError, TransientError
-from headrace_shared.facts import now
+from headrace_shared.facts import DropRouted, now
+from headrace_shared.gate import Gate
 from headrace_shared.reasons import Reason
 
-LOADABLE: Final = frozenset({Action.APPEND, Action.TRUNCATE, Action.SCHEMA})
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One try at one drop. `again`: it is in the ledger, and is to be loaded again."""
+
+    drop: Drop
+    request: int
+    attempt: int
+    started_at: datetime
+    again: bool
 
 
 class Loading:
@@ -35,6 +50,8 @@ class Loading:
 
     Args:
         contract_wait_seconds: how long a drop waits for its table's contract.
+        loads: how many may be under way at a time, batches of small ones aside.
+        gate: closed while more wait than can be under way.
     """
 
     def __init__(
@@ -43,76 +60,132 @@ class Loading:
         warehouse: PostgresWarehouse,
         *,
         contract_wait_seconds: float,
+        loads: int = 4,
+        gate: Gate | None = None,
     ) -> None:
         self._lake = lake
         self._warehouse = warehouse
+        self._batches = Batches(lake, warehouse, transactions=loads)
+        self._slots = Slots(loads, gate or Gate())
         self._contract_wait = contract_wait_seconds
 
-    async def load(self, drop: Drop, attempt: int) -> Outcome:
+    async def load(self, drop: Drop, attempt: int, request: int = 0) -> Outcome:
         """Brings the drop to its end and records it.
+
+        Args:
+            attempt: how often this was tried, this try included.
+            request: the replay that asks for it, in milliseconds since the epoch; 0 for none.
 
         Raises:
             TransientError: nothing was changed; a later try may succeed.
         """
-        started_at = now()
-        recorded = await self._warehouse.recorded(drop)
-        if recorded is not None:
-            return recorded
-        try:
-            if drop.action is Action.SCHEMA:
-                return await self._apply_contract(drop, started_at)
-            return await self._load_rows(drop, started_at, attempt)
-        except PermanentError as error:
-            return await self._warehouse.record(drop, started_at, Rejected(error.reason))
+        together = None if request else await self._batches.load(drop)
+        if together is not None:
+            return together
+        async with self._slots:
+            return await self._load_alone(drop, attempt, request)
 
-    async def _load_rows(self, drop: Drop, started_at: datetime, attempt: int) -> Outcome:
-        stored = await self._warehouse.contract(drop)
-        if stored is None:
-            raise self._contract_missing(drop, attempt)
+    async def unload(self, drop: Drop, request: int) -> Outcome:
+        """Takes the rows of a drop out of its table; what the drop took away stays away.
+
+        Raises:
+            TransientError: nothing was changed; the drop may still be on its way here.
+        """
+        async with (
+            self._slots,
+            self._warehouse.transaction(drop, exclusive=True) as transaction,
+        ):
+            entry = await transaction.entry()
+            if entry is None:
+                raise TransientError(f"the drop {drop.drop_id} has not been loaded yet")
+            if request <= entry.request:
+                return entry.outcome
+            run = await transaction.requested(request)
+            if not isinstance(entry.outcome, Loaded):
+                return replace(entry.outcome, run=run)
+            before = entry.outcome
+            await transaction.take_out()
+            unloaded = Unloaded(before.rows, before.rows, before.contract_id, run=run)
+            await transaction.finish(unloaded)
+            return unloaded
+
+    def reopened(self, drop: Drop) -> AsyncIterator[list[DropRouted]]:
+        """The drops of the drop's table that wait to be loaded again, in pages."""
+        return self._warehouse.reopened(drop)
+
+    async def _load_alone(self, drop: Drop, attempt: int, request: int) -> Outcome:
+        entry = await self._warehouse.entry(drop)
+        if entry is not None and entry.answers(request):
+            return entry.outcome
+        this = _Try(drop, request, attempt, now(), again=entry is not None)
+        if drop.action is Action.SCHEMA:
+            return await self._apply_contract(this)
+        order = ledger.contract_order(drop, request)
+        if entry is not None:
+            order = max(order, entry.contract_order)
+        stored = await self._warehouse.contract(drop, order)
         try:
-            return await self._copy(drop, started_at, stored)
+            if stored is None:
+                raise self._contract_missing(drop, attempt)
+            return await self._copy(this, stored)
+        except PermanentError as error:
+            contract_id = stored.contract_id if stored else None
+            return await self._reject(this, Rejected(error.reason, contract_id))
+
+    async def _copy(self, this: _Try, stored: StoredContract) -> Outcome:
+        drop, dialect = this.drop, stored.contract.format
+        try:
+            async with self._lake.open(drop) as blocks:
+                file = await open_csv(blocks, drop.file or drop.key, dialect)
+                return await self._bring(this, stored, file)
         except CopyRefusedError as refused:
             diagnosis = Diagnosis(self._lake, self._warehouse)
             raise await diagnosis.rejection(drop, stored.contract, refused) from refused
 
-    async def _copy(self, drop: Drop, started_at: datetime, stored: StoredContract) -> Outcome:
-        dialect, exclusive = stored.contract.format, drop.action is not Action.APPEND
-        async with self._lake.open(drop) as blocks:
-            file = await open_csv(blocks, drop.file or drop.key, dialect)
-            async with self._warehouse.transaction(drop, exclusive=exclusive) as transaction:
-                recorded = await transaction.claim(started_at)
-                if recorded is not None:
-                    return recorded
-                standing = await transaction.standing()
-                if standing.overtaken_by is not None:
-                    return await _supersede(transaction, standing.overtaken_by)
-                contract = _in_force(drop, stored, standing)
-                columns = columns_of_file(file.header, contract)
-                if drop.action is Action.TRUNCATE:
-                    await transaction.remove_earlier_rows(keep_later=standing.later_drops_loaded)
-                rows = await transaction.copy(columns, dialect, file.blocks)
-                loaded = Loaded(rows, stored.contract_id)
-                await transaction.finish(loaded)
-                return loaded
-
-    async def _apply_contract(self, drop: Drop, started_at: datetime) -> Outcome:
-        wanted = parse_contract(await self._document(drop))
-        async with self._warehouse.transaction(drop, exclusive=True) as transaction:
-            recorded = await transaction.claim(started_at)
-            if recorded is not None:
-                return recorded
-            present = (await transaction.standing()).contract
-            if present is not None and present.contract_id > drop.drop_id:
-                return await _supersede(transaction, present.contract_id)
-            change = plan(
-                await transaction.table_columns(),
-                present.contract if present else None,
-                wanted,
+    async def _bring(self, this: _Try, stored: StoredContract, file: CsvStream) -> Outcome:
+        exclusive = this.again or this.drop.action is not Action.APPEND
+        async with self._warehouse.transaction(this.drop, exclusive=exclusive) as transaction:
+            claim = await transaction.claim(this.started_at, this.request)
+            if not isinstance(claim, Claim):
+                return claim
+            standing = await _standing(transaction, claim, stored.contract_id)
+            await transaction.undo(claim)
+            placed = place(this.drop, standing, claim)
+            outcome: Outcome = (
+                await bring(transaction, this.drop, file, placed, standing, claim)
+                if isinstance(placed, Placement)
+                else placed
             )
-            await transaction.apply_contract(wanted, change)
-            applied = Applied(change.changes)
-            await transaction.finish(applied)
-            return applied
+            return await _end(transaction, claim, outcome)
+
+    async def _reject(self, this: _Try, rejected: Rejected) -> Outcome:
+        """Records a rejection, unless what it rests on has changed meanwhile."""
+        drop = this.drop
+        async with self._warehouse.transaction(drop, exclusive=this.again) as transaction:
+            claim = await transaction.claim(this.started_at, this.request)
+            if not isinstance(claim, Claim):
+                return claim
+            outcome: Outcome = replace(rejected, run=claim.run)
+            if drop.action is not Action.SCHEMA:
+                standing = await _standing(transaction, claim, rejected.contract_id)
+                if standing.overtaken_by is not None:
+                    outcome = Superseded(standing.overtaken_by, run=claim.run)
+            await transaction.undo(claim)
+            return await _end(transaction, claim, outcome)
+
+    async def _apply_contract(self, this: _Try) -> Outcome:
+        try:
+            wanted = parse_contract(await self._document(this.drop))
+        except PermanentError as error:
+            return await self._reject(this, Rejected(error.reason))
+        async with self._warehouse.transaction(this.drop, exclusive=True) as transaction:
+            claim = await transaction.claim(this.started_at, this.request)
+            if not isinstance(claim, Claim):
+                return claim
+            outcome = await _judged(transaction, this.drop, wanted)
+            outcome = replace(outcome, run=claim.run)
+            await transaction.finish(outcome)
+            return outcome
 
     async def _document(self, drop: Drop) -> bytes:
         document = bytearray()
@@ -138,33 +211,47 @@ class Loading:
             )
         remedy = (
             f"It waited for {self._contract_wait:g} seconds. Drop a contract at "
-            f"{drop.db_name}/schema/{drop.table_name}/contract.json, then this file again."
+            f"{drop.db_name}/schema/{drop.table_name}/contract.json, then replay this drop."
         )
         return PermanentError(reason.model_copy(update={"remedy": remedy}))
 
 
-async def _supersede(transaction: LoadTransaction, by: UUID) -> Superseded:
-    superseded = Superseded(by)
-    await transaction.finish(superseded)
-    return superseded
-
-
-def _in_force(drop: Drop, read: StoredContract, standing: Standing) -> Contract:
-    """The contract under which the drop is loaded, if it allows the drop's action.
+async def _standing(
+    transaction: LoadTransaction, claim: Claim, read_under: UUID | None
+) -> Standing:
+    """What the drop meets.
 
     Raises:
-        TransientError: the contract changed since the file was opened by it.
-        PermanentError: the contract does not allow the action.
+        TransientError: its contract is another one since the file was opened by it.
     """
-    if standing.contract is None or standing.contract.contract_id != read.contract_id:
-        raise TransientError("the contract changed while the file was opened", retry_after=0)
-    if drop.action not in read.contract.allowed_operations:
-        raise PermanentError(
-            Reason(
-                code="operation_not_allowed",
-                message=f"The contract of {drop.table} does not allow {drop.action}.",
-                remedy=f"It allows: {', '.join(read.contract.allowed_operations) or 'nothing'}. "
-                "Use one of these, or change allowed_operations in the contract.",
-            )
-        )
-    return read.contract
+    standing = await transaction.standing(claim)
+    contract_id = standing.contract.contract_id if standing.contract else None
+    if contract_id != read_under:
+        raise TransientError("the contract changed while the file was read", retry_after=0)
+    return standing
+
+
+async def _judged(transaction: LoadTransaction, drop: Drop, wanted: Contract) -> Applied | Rejected:
+    try:
+        change, reopens = await transaction.apply_contract(wanted)
+    except DdlRefusedError as refused:
+        await transaction.refuse_for_its_rows()
+        return Rejected(_refused_by_rows(drop, refused))
+    verdict = next(v for v in change.chain.verdicts if v.contract_id == drop.drop_id)
+    if verdict.refusal is not None:
+        return Rejected(verdict.refusal, reopens=reopens)
+    return Applied(verdict.changes, reopens=reopens)
+
+
+async def _end(transaction: LoadTransaction, claim: Claim, outcome: Outcome) -> Outcome:
+    opened = await transaction.reopen_dependents(claim, outcome)
+    await transaction.finish(outcome)
+    return replace(outcome, reopens=opened)
+
+
+def _refused_by_rows(drop: Drop, refused: DdlRefusedError) -> Reason:
+    return Reason(
+        code="contract_change_refused",
+        message=f"The table {drop.table} cannot take the shape of this contract: {refused}.",
+        remedy="Mend the rows that stand against it, or the contract, and replay this drop.",
+    )

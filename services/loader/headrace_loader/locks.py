@@ -9,7 +9,17 @@ from headrace_shared.drop import Drop
 
 def lock_key(drop: Drop) -> int:
     """The advisory lock of a drop's table."""
-    return hash_key(f"table {drop.db_name}.{drop.table_name}")
+    return table_lock_key(f"{drop.db_name}.{drop.table_name}")
+
+
+def table_lock_key(table: str) -> int:
+    """The advisory lock of a table, named as `db_name.table_name`."""
+    return hash_key(f"table {table}")
+
+
+def version_lock_key(drop: Drop) -> int:
+    """The advisory lock of a drop's key in the lake: versions of one key come one by one."""
+    return hash_key(f"object {drop.bucket} {drop.key}")
 
 
 def hash_key(name: str) -> int:

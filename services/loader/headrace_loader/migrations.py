@@ -95,6 +95,18 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     );
     create index removed_keys_by_key on headrace.removed_keys using hash (key);
     create index removed_keys_by_table on headrace.removed_keys (db_name, table_name, drop_id);
+    -- The contract of a place in the order: the latest accepted one that landed before it; else
+    -- the first one, for which data that landed earlier waits.
+    create function headrace.contract_of(of_db text, of_table text, place uuid) returns uuid
+        stable language sql as $$
+        select drop_id from headrace.contracts
+        where db_name = of_db and table_name = of_table and accepted and not refused_by_rows
+        order by drop_id <= place desc, case when drop_id <= place then drop_id end desc, drop_id
+        limit 1
+        $$;
+    -- The run in which a drop is loaded again because more has become known.
+    create function headrace.run_after(run bigint) returns bigint volatile language sql as
+        $$ select greatest(run + 1, (extract(epoch from clock_timestamp()) * 1000)::bigint) $$;
     """,
 )
 

@@ -2,43 +2,66 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from headrace_shared.reasons import Reason
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    """`repeated`: the drop was at this end before, and nothing was done now. `run`: in which run
+    it came there. `reopens`: drops of the table were opened again and have to be routed."""
+
+    repeated: bool = False
+    run: int = 0
+    reopens: bool = False
+
+
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """The rows are committed. `repeated`: they were before, and nothing was done now."""
+class Loaded(_Ended):
+    """The rows are committed. `rows_removed`: of them, those that are not in the table because
+    rows of later drops, or later rows of the same file, have taken their place."""
 
     rows: int
     contract_id: UUID | None
-    repeated: bool = False
+    rows_removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """The contract is in force."""
+class Applied(_Ended):
+    """The contract is accepted."""
 
     changes: tuple[str, ...]
-    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Superseded:
-    """A later drop had overtaken this one: nothing of it is loaded."""
+class Superseded(_Ended):
+    """A later drop had overtaken this one: none of its rows is loaded."""
 
     by: UUID
-    repeated: bool = False
+    contract_id: UUID | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
-    """The drop cannot be loaded; nothing of it is."""
+class Unloaded(_Ended):
+    """Somebody had the rows of the drop taken out."""
+
+    rows_removed: int
+    rows: int = 0
+    contract_id: UUID | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected(_Ended):
+    """The drop cannot be loaded; nothing of it is.
+
+    `earlier`: the earlier version of the same key that is the cause, if one is.
+    """
 
     reason: Reason
-    repeated: bool = False
+    contract_id: UUID | None = field(default=None, compare=False)
+    earlier: UUID | None = field(default=None, compare=False)
 
 
-Outcome = Loaded | Applied | Superseded | Rejected
+Outcome = Loaded | Applied | Superseded | Unloaded | Rejected

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any, Final, LiteralString
+from uuid import UUID
 
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from headrace_loader import ledger
-from headrace_loader.ledger import StoredContract
-from headrace_loader.locks import lock_key
+from headrace_loader import ledger, reopening
+from headrace_loader.ledger import Entry
+from headrace_loader.locks import lock_key, version_lock_key
 from headrace_loader.migrations import migrate
-from headrace_loader.outcomes import Outcome, Rejected
+from headrace_loader.shared_load import SharedLoad
 from headrace_loader.sqlstate import warehouse_errors
+from headrace_loader.standing import StoredContract, right_contract
 from headrace_loader.transaction import LoadTransaction
 from headrace_shared.column_types import canonical_type
 from headrace_shared.drop import Drop
 from headrace_shared.errors import HeadraceError
+from headrace_shared.facts import DropRouted
 
 OLDEST_SERVER: Final = 170_000
+
+_LOCKS: Final[LiteralString] = (
+    "select set_config('headrace.drop_id', %s, true), {}(%s), pg_advisory_xact_lock(%s)"
+)
+_LOCK_ALONE: Final = _LOCKS.replace("{}", "pg_advisory_xact_lock")
+_LOCK_SHARED: Final = _LOCKS.replace("{}", "pg_advisory_xact_lock_shared")
 
 _POOL_WAIT_SECONDS: Final = 20.0
 
@@ -52,15 +60,27 @@ class PostgresWarehouse:
     """Opens transactions for drops and reads the ledger. Every method raises TransientError when
     the server cannot be reached or asks for another try."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[AsyncConnection[Any]], stall_seconds: float
+    ) -> None:
         self._pool = pool
+        self._stall = stall_seconds
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, dsn: str, *, connections: int, lock_timeout_seconds: float
+        cls,
+        dsn: str,
+        *,
+        connections: int,
+        lock_timeout_seconds: float,
+        stall_seconds: float = 30,
     ) -> AsyncIterator[PostgresWarehouse]:
         """A warehouse with its ledger in place and a pool of connections.
+
+        Args:
+            lock_timeout_seconds: how long a load waits for a lock before it steps back.
+            stall_seconds: how long a load that holds locks waits for bytes of the lake.
 
         Raises:
             WarehouseUnsuitableError: the server is older than Postgres 17.
@@ -71,6 +91,9 @@ class PostgresWarehouse:
                 **_SERVER_KEEPALIVES,
                 "lock_timeout": f"{round(lock_timeout_seconds * 1000)}ms",
                 "application_name": "headrace-loader",
+                # A file means the same whatever the server's own settings are.
+                "timezone": "UTC",
+                "datestyle": "ISO, YMD",
             }
             for name, value in settings.items():
                 await connection.execute("select set_config(%s, %s, false)", [name, value])
@@ -90,47 +113,68 @@ class PostgresWarehouse:
                 async with pool.connection() as connection:
                     _refuse_old(connection.info.server_version)
                     await migrate(connection)
-            yield cls(pool)
+            yield cls(pool, stall_seconds)
 
-    async def recorded(self, drop: Drop) -> Outcome | None:
-        """How the drop ended according to the ledger, if it did."""
+    async def entry(self, drop: Drop) -> Entry | None:
+        """The drop's entry in the ledger, if there is one."""
         with warehouse_errors("reading the ledger"):
             async with self._pool.connection() as connection:
-                return await ledger.recorded(connection, drop)
+                return await ledger.find(connection, drop)
 
-    async def contract(self, drop: Drop) -> StoredContract | None:
-        """The contract in force for the drop's table."""
+    async def contract(self, drop: Drop, contract_order: UUID) -> StoredContract | None:
+        """The contract under which the drop is read."""
         with warehouse_errors("reading the contract"):
             async with self._pool.connection() as connection:
-                return (await ledger.standing(connection, drop)).contract
+                return await right_contract(connection, drop, contract_order)
 
     @asynccontextmanager
     async def transaction(self, drop: Drop, *, exclusive: bool) -> AsyncIterator[LoadTransaction]:
-        """The one transaction of a drop, with its table's lock taken; commits at the end.
+        """The one transaction of a drop, with its locks taken; commits at the end.
+
+        The table's lock comes first, then the one that keeps the versions of a key apart: in one
+        order everywhere, so that nobody waits in a circle.
 
         Args:
             exclusive: no other drop of the table at the same time; else only no exclusive one.
         """
         with warehouse_errors(f"loading {drop.table}"):
             async with self._pool.connection() as connection, connection.transaction():
-                lock: LiteralString = "pg_advisory_xact_lock"
-                shared: LiteralString = "pg_advisory_xact_lock_shared"
                 await connection.execute(
-                    sql.SQL("select set_config('headrace.drop_id', %s, true), {}(%s)").format(
-                        sql.SQL(lock if exclusive else shared)
-                    ),
-                    [str(drop.drop_id), lock_key(drop)],
+                    _LOCK_ALONE if exclusive else _LOCK_SHARED,
+                    [
+                        str(drop.drop_id),
+                        lock_key(drop),
+                        version_lock_key(drop),
+                    ],
                 )
-                yield LoadTransaction(connection, drop)
+                yield LoadTransaction(
+                    connection, drop, exclusive=exclusive, stall_seconds=self._stall
+                )
 
-    async def record(self, drop: Drop, started_at: datetime, rejected: Rejected) -> Outcome:
-        """Records a rejection and answers with what the ledger now says: another loader may have
-        ended the drop before."""
-        with warehouse_errors("recording a rejection"):
+    @asynccontextmanager
+    async def shared_load(self, drops: Sequence[Drop]) -> AsyncIterator[SharedLoad]:
+        """The one transaction of a batch of appends to one table; commits at the end."""
+        with warehouse_errors(f"loading {drops[0].table}"):
+            async with self._pool.connection() as connection, connection.transaction():
+                await connection.execute(
+                    "select pg_advisory_xact_lock_shared(%s)",
+                    [lock_key(drops[0])],
+                )
+                yield SharedLoad(connection, drops)
+
+    async def reopened(self, drop: Drop) -> AsyncIterator[list[DropRouted]]:
+        """The drops of a table that wait to be loaded again, in pages."""
+        with warehouse_errors("reading the ledger"):
             async with self._pool.connection() as connection:
-                if await ledger.enter(connection, drop, started_at, rejected):
-                    return rejected
-                return await ledger.recorded(connection, drop) or rejected
+                async for page in reopening.reopened(connection, drop):
+                    yield page
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection for work of another kind than the load of a drop."""
+        with warehouse_errors("working on the warehouse"):
+            async with self._pool.connection() as connection:
+                yield connection
 
     async def invalid_values(
         self, column_type: str, values: Sequence[str | None]

@@ -22,6 +22,9 @@ MAX_REASON_CHARACTERS: Final = 200
 _BAD_ROW_CLASSES: Final = ("22", "23")
 """Data exceptions and broken constraints: the fault lies in the rows."""
 
+_DDL_CLASSES: Final = ("0A", "22", "23", "2B", "42", "54")
+"""Not supported, bad data, broken constraints, dependent objects, wrong names, limits."""
+
 CHARACTER_NOT_IN_REPERTOIRE: Final = "22021"
 """Bytes that are not of the encoding, or a NUL."""
 
@@ -36,6 +39,22 @@ class CopyRefusedError(HeadraceError):
         super().__init__(f"line {first.line}: {first.reason}")
         self.first = first
         self.sqlstate = sqlstate
+
+
+class DdlRefusedError(HeadraceError):
+    """The table cannot take the shape that a contract asks for."""
+
+
+@contextmanager
+def ddl_errors() -> Iterator[None]:
+    """Raises DdlRefusedError where the contract, or the rows that are there, are at fault."""
+    try:
+        yield
+    except psycopg.Error as error:
+        sqlstate = error.sqlstate or ""
+        if sqlstate[:2] not in _DDL_CLASSES:
+            raise
+        raise DdlRefusedError(_told(error)) from error
 
 
 @contextmanager

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg import AsyncConnection, sql
 
-from headrace_loader.evolution import Plan, TableColumn
+from headrace_loader.evolution import Reshape, TableColumn
 from headrace_loader.locks import hash_key
 from headrace_shared.column_types import canonical_type
-from headrace_shared.contract import Column
 from headrace_shared.drop import Drop
 from headrace_shared.identifiers import (
     LINEAGE_COLUMN,
@@ -31,8 +31,8 @@ def table_identifier(drop: Drop) -> sql.Identifier:
     return sql.Identifier(schema, table)
 
 
-async def table_columns(
-    connection: AsyncConnection[Any], drop: Drop
+async def columns_of(
+    connection: AsyncConnection[Any], db_name: str | None, table_name: str | None
 ) -> dict[str, TableColumn] | None:
     """The table's columns as they are, lineage left out; None if there is no table."""
     cursor = await connection.execute(
@@ -41,7 +41,7 @@ async def table_columns(
         "join pg_namespace on pg_namespace.oid = relnamespace "
         "where nspname = %s and relname = %s and attnum > 0 and not attisdropped "
         "order by attnum",
-        [drop.db_name, drop.table_name],
+        [db_name, table_name],
     )
     rows = await cursor.fetchall()
     if not rows:
@@ -51,26 +51,57 @@ async def table_columns(
     }
 
 
-async def change_table(connection: AsyncConnection[Any], drop: Drop, plan: Plan) -> None:
-    """Carries a plan out; the lineage column is filled by its default during COPY.
+async def change_table(connection: AsyncConnection[Any], drop: Drop, wanted: Reshape) -> None:
+    """Gives the table another shape; the lineage column is filled by its default during COPY.
 
     A BRIN index on it costs next to nothing, for rows come in nearly in its order, and finds
     the rows of a drop, and those that a late truncate removes.
     """
-    if plan.create:
+    if wanted.create:
         await _create_schema(connection, drop)
-        columns = sql.SQL(", ").join(_definition(column) for column in plan.add)
+        columns = sql.SQL(", ").join(_definition(name, has) for name, has in wanted.add)
         await connection.execute(
             sql.SQL("create table {} ({})").format(table_identifier(drop), columns)
         )
-    else:
-        for column in plan.add:
-            await connection.execute(
-                sql.SQL("alter table {} add column {}").format(
-                    table_identifier(drop), _definition(column)
-                )
-            )
+    elif actions := _actions(wanted):
+        await connection.execute(
+            sql.SQL("alter table {} {}").format(table_identifier(drop), sql.SQL(", ").join(actions))
+        )
     await _add_lineage(connection, drop)
+
+
+async def index_keys(
+    connection: AsyncConnection[Any], drop: Drop, primary_key: Sequence[str]
+) -> None:
+    """An index by which an upsert finds the rows of its keys; it enforces nothing."""
+    if not primary_key:
+        return
+    name = _index_name(str(drop.table_name), f"key {' '.join(primary_key)}")
+    await connection.execute(
+        sql.SQL("create index if not exists {} on {} ({})").format(
+            sql.Identifier(name),
+            table_identifier(drop),
+            sql.SQL(", ").join(map(sql.Identifier, primary_key)),
+        )
+    )
+
+
+def _actions(wanted: Reshape) -> list[sql.Composed]:
+    # Types are of an allow-list's own spellings, never the user's text.
+    drops = [sql.SQL("drop column {}").format(sql.Identifier(name)) for name in wanted.drop]
+    types = [
+        sql.SQL("alter column {name} type {type} using {name}::{type}").format(
+            name=sql.Identifier(name), type=sql.SQL(canonical_type(kind))
+        )
+        for name, kind in wanted.retype
+    ]
+    nulls = [
+        sql.SQL("alter column {} {} not null").format(sql.Identifier(name), sql.SQL(verb))
+        for verb, names in (("drop", wanted.relax), ("set", wanted.tighten))
+        for name in names
+    ]
+    adds = [sql.SQL("add column {}").format(_definition(name, has)) for name, has in wanted.add]
+    return [*drops, *types, *nulls, *adds]
 
 
 async def _create_schema(connection: AsyncConnection[Any], drop: Drop) -> None:
@@ -86,7 +117,7 @@ async def _create_schema(connection: AsyncConnection[Any], drop: Drop) -> None:
 async def _add_lineage(connection: AsyncConnection[Any], drop: Drop) -> None:
     column, index = (
         sql.Identifier(LINEAGE_COLUMN),
-        _index_name(str(drop.table_name)),
+        _index_name(str(drop.table_name), "drop"),
     )
     await connection.execute(
         sql.SQL("alter table {} add column if not exists {} uuid").format(
@@ -106,16 +137,17 @@ async def _add_lineage(connection: AsyncConnection[Any], drop: Drop) -> None:
     )
 
 
-def _index_name(table: str) -> str:
+def _index_name(table: str, purpose: str) -> str:
     """Within Postgres's 63 bytes, and no other table's."""
-    return f"{table[:40]}_{hashlib.sha256(table.encode()).hexdigest()[:8]}_drop"
+    digest = hashlib.sha256(f"{table} {purpose}".encode()).hexdigest()[:8]
+    return f"{table[:40]}_{digest}_{purpose.split(maxsplit=1)[0]}"
 
 
-def _definition(column: Column) -> sql.Composed:
-    name = safe_column(column.name)
-    if name is None:
-        raise ValueError(f"{column.name!r} is not a safe column name")
+def _definition(name: str, column: TableColumn) -> sql.Composed:
+    safe = safe_column(name)
+    if safe is None:
+        raise ValueError(f"{name!r} is not a safe column name")
     kind = canonical_type(column.type)
     null = sql.SQL("") if column.nullable else sql.SQL(" not null")
     # The type is one of an allow-list's own spellings, never the user's text.
-    return sql.SQL("{} {}{}").format(sql.Identifier(name), sql.SQL(kind), null)
+    return sql.SQL("{} {}{}").format(sql.Identifier(safe), sql.SQL(kind), null)

@@ -2,100 +2,268 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from psycopg import AsyncConnection, sql
 
-from headrace_loader import ledger, table
+from headrace_loader import chain, ledger, reopening, staging, table
+from headrace_loader.chain import Change
+from headrace_loader.copying import copy_statement
 from headrace_loader.csv_stream import without_end_marker
-from headrace_loader.evolution import Plan, TableColumn
-from headrace_loader.ledger import Standing
-from headrace_loader.outcomes import Loaded, Outcome
-from headrace_loader.sqlstate import copy_errors
+from headrace_loader.evolution import reshape
+from headrace_loader.ledger import Claim
+from headrace_loader.outcomes import Loaded, Outcome, Rejected, Unloaded
+from headrace_loader.sqlstate import copy_errors, ddl_errors
+from headrace_loader.staging import STAGED, Place, Staging, Target
+from headrace_loader.standing import Standing, standing
 from headrace_shared.contract import Column, Contract, CsvFormat
-from headrace_shared.drop import Drop
+from headrace_shared.drop import Action, Drop
+from headrace_shared.errors import TransientError
 from headrace_shared.identifiers import LINEAGE_COLUMN
 
 _END_MARKER_GONE: Final = 180_000
 """The first server version that reads `\\.` in CSV as data."""
 
+_LINEAGE: Final = sql.Identifier(LINEAGE_COLUMN)
+
 
 class LoadTransaction:
-    """Open, with the table's lock held; whoever opened it commits."""
+    """Open, with the locks of the table and of the drop's key held; whoever opened it commits.
 
-    def __init__(self, connection: AsyncConnection[Any], drop: Drop) -> None:
+    Args:
+        exclusive: no other drop of the table is loaded meanwhile.
+        stall_seconds: how long the lake may leave a COPY without bytes: locks are held meanwhile.
+        aside: another table to load into, which is made anew; else the drop's own one.
+    """
+
+    def __init__(
+        self,
+        connection: AsyncConnection[Any],
+        drop: Drop,
+        *,
+        exclusive: bool,
+        stall_seconds: float,
+        aside: Place | None = None,
+    ) -> None:
         self._connection = connection
         self._drop = drop
-        self._table = table.table_identifier(drop)
+        self._exclusive = exclusive
+        self._stall = stall_seconds
+        self._place = aside or Place(
+            table.table_identifier(drop), str(drop.db_name), str(drop.table_name)
+        )
 
-    async def claim(self, started_at: datetime) -> Outcome | None:
-        """Enters the drop in the ledger, to be completed by `finish`.
+    async def claim(self, started_at: datetime, request: int) -> Claim | Outcome:
+        """Takes the drop in hand, to be brought to its end by `finish`; or answers with the end
+        that it is at already.
 
-        A loader that has the same drop in hand waits here until this transaction ends. Answers
-        with the recorded outcome if the drop had ended before; then nothing was entered.
+        Raises:
+            TransientError: it was at an end, and is opened again, which needs the table alone.
         """
-        provisional = Loaded(rows=0, contract_id=None)
-        if await ledger.enter(self._connection, self._drop, started_at, provisional):
-            return None
-        return await ledger.recorded(self._connection, self._drop)
+        claimed = await ledger.claim(self._connection, self._drop, started_at, request)
+        if isinstance(claimed, Claim) and claimed.before is not None and not self._exclusive:
+            raise TransientError("the drop was opened again meanwhile", retry_after=0)
+        return claimed
 
-    async def standing(self) -> Standing:
+    async def entry(self) -> ledger.Entry | None:
+        """The drop's entry in the ledger, which nobody else changes until the end."""
+        return await ledger.find(self._connection, self._drop, lock=True)
+
+    async def requested(self, request: int) -> int:
+        """Notes that the drop is to be unloaded; answers with its run."""
+        run, _ = await ledger.requested(self._connection, self._drop, request, unloaded=True)
+        return run
+
+    async def standing(self, claim: Claim) -> Standing:
         """What the drop meets; holds still until the end, for the lock is taken."""
-        return await ledger.standing(self._connection, self._drop)
+        return await standing(self._connection, self._drop, claim.contract_order)
+
+    async def undo(self, claim: Claim) -> None:
+        """Takes the rows of the drop's run before this one out."""
+        if not isinstance(claim.before, Loaded | Unloaded):
+            return
+        await self._connection.execute(
+            sql.SQL("delete from {} where {} = %s").format(self._place.identifier, _LINEAGE),
+            [self._drop.drop_id],
+        )
+        await self._connection.execute(
+            "delete from headrace.removed_keys "
+            "where db_name = %s and table_name = %s and drop_id = %s",
+            [self._place.db_name, self._place.table_name, self._drop.drop_id],
+        )
 
     async def remove_earlier_rows(self, *, keep_later: bool) -> None:
         """Empties the table of all that landed before this drop, or was there before Headrace."""
         if keep_later:
             statement = sql.SQL("delete from {} where {column} < %s or {column} is null").format(
-                self._table, column=sql.Identifier(LINEAGE_COLUMN)
+                self._place.identifier, column=_LINEAGE
             )
             await self._connection.execute(statement, [self._drop.drop_id])
         else:
-            await self._connection.execute(sql.SQL("truncate {}").format(self._table))
+            await self._connection.execute(sql.SQL("truncate {}").format(self._place.identifier))
+        await self._connection.execute(
+            "delete from headrace.removed_keys "
+            "where db_name = %s and table_name = %s and drop_id < %s",
+            [self._place.db_name, self._place.table_name, self._drop.drop_id],
+        )
+
+    async def remove_earlier_versions(self, contract: Contract) -> None:
+        """Takes out the rows of the earlier versions of the drop's key."""
+        cursor = await self._connection.execute(
+            "select drop_id from headrace.ledger where bucket = %s and key = %s "
+            "and drop_id < %s and outcome = 'loaded'",
+            [self._drop.bucket, self._drop.key, self._drop.drop_id],
+        )
+        versions = [drop_id for (drop_id,) in await cursor.fetchall()]
+        if versions:
+            await staging.take_out(
+                self._connection,
+                self._target(contract),
+                versions,
+                upserts=self._drop.action is Action.UPSERT,
+            )
+
+    async def take_out(self) -> int:
+        """Takes the rows of the drop itself out; answers with how many there were."""
+        in_force = (await standing(self._connection, self._drop, self._drop.drop_id)).in_force
+        assert in_force is not None
+        return await staging.take_out(
+            self._connection,
+            self._target(in_force.contract),
+            [self._drop.drop_id],
+            upserts=self._drop.action is Action.UPSERT,
+        )
 
     async def copy(
         self,
         columns: Sequence[Column],
         dialect: CsvFormat,
         blocks: AsyncIterator[bytes],
+        *,
+        staged: bool = False,
     ) -> int:
-        """Streams the file into the table; answers with the number of rows.
+        """Streams the file into the table, or into its staging; answers with the number of rows.
 
         Raises:
             CopyRefusedError: a row cannot be taken.
+            TransientError: the lake does not go on.
         """
-        statement = sql.SQL(
-            "copy {table} ({columns}) from stdin with (format csv, header {header}, "
-            "delimiter {delimiter}, quote {quote}, escape {escape}, null {null}, encoding 'UTF8')"
-        ).format(
-            table=self._table,
-            columns=sql.SQL(", ").join(sql.Identifier(column.name) for column in columns),
-            header=sql.Literal(dialect.header),
-            delimiter=sql.Literal(dialect.delimiter),
-            quote=sql.Literal(dialect.quote),
-            escape=sql.Literal(dialect.escape_character),
-            null=sql.Literal(dialect.null),
-        )
         if self._connection.info.server_version < _END_MARKER_GONE:
             blocks = without_end_marker(blocks)
+        statement = copy_statement(
+            STAGED if staged else self._place.identifier,
+            [column.name for column in columns],
+            dialect,
+        )
         with copy_errors():
             async with self._connection.cursor() as cursor:
                 async with cursor.copy(statement) as copy:
-                    async for block in blocks:
+                    async for block in _without_stalling(blocks, self._stall):
                         await copy.write(block)
                 return cursor.rowcount
 
-    async def table_columns(self) -> dict[str, TableColumn] | None:
-        """The table's columns as they are, lineage left out; None if there is no table."""
-        return await table.table_columns(self._connection, self._drop)
+    async def staging(self, contract: Contract, shape: Contract) -> Staging:
+        """A place for rows that are read under `contract` and go into a table with the shape of
+        another one, or have to be held against its rows."""
+        staged = Staging(self._connection, self._drop, contract, self._target(shape))
+        await staged.make()
+        return staged
 
-    async def apply_contract(self, contract: Contract, plan: Plan) -> None:
-        """Changes the table by the plan and puts the contract in force."""
-        await table.change_table(self._connection, self._drop, plan)
-        await ledger.put_contract(self._connection, self._drop, contract, plan.changes)
+    async def apply_contract(self, contract: Contract) -> tuple[Change, bool]:
+        """Takes a contract into the table's chain and gives the table the shape that follows;
+        answers also whether drops were opened again for it.
+
+        Raises:
+            DdlRefusedError: the table cannot take that shape; the transaction can go on.
+        """
+        has = await table.columns_of(self._connection, self._drop.db_name, self._drop.table_name)
+        before = await chain.columns_before(self._connection, self._drop, has)
+        await chain.put(self._connection, self._drop, contract)
+        with ddl_errors():
+            async with self._connection.transaction():
+                change = await chain.judge(self._connection, self._drop, before)
+                opened = await self._reopen_misread(change)
+                if change.flipped and opened and has is not None:
+                    # Rows that came in under a contract that is none any more need not fit the
+                    # shape that the table is given now.
+                    await self._remove_rows(opened)
+                if change.chain.columns is not None:
+                    wants = reshape(has, change.chain.columns)
+                    await table.change_table(self._connection, self._drop, wants)
+                    await self._index_keys()
+        return change, bool(opened or change.flipped)
+
+    async def refuse_for_its_rows(self) -> None:
+        """Leaves the drop's contract out of the chain: the rows of the table do not bear it."""
+        await chain.refuse_for_its_rows(self._connection, self._drop)
+
+    async def reopen_dependents(self, claim: Claim, outcome: Outcome) -> bool:
+        """Opens the drops whose end hangs on how this one ended, where it ended otherwise before.
+
+        A drop that is at its first end bears on later versions of its own key alone.
+        """
+        gives_back = _gives_back(self._drop, claim.before, outcome)
+        opened = await reopening.other_versions(
+            self._connection,
+            self._drop,
+            rejected=isinstance(outcome, Rejected),
+            gives_back=gives_back,
+        )
+        if gives_back and self._drop.action is not Action.APPEND:
+            opened = await reopening.earlier(self._connection, self._drop) or opened
+        return opened
 
     async def finish(self, outcome: Outcome) -> None:
         """Completes the ledger row: the last statement before the commit."""
         await ledger.complete(self._connection, self._drop, outcome)
+
+    async def _reopen_misread(self, change: Change) -> list[Any]:
+        accepted = {v.contract_id for v in change.chain.verdicts if v.refusal is None}
+        changed = {*change.flipped, *({self._drop.drop_id} & accepted)}
+        if not changed:
+            return []
+        await reopening.verdicts(self._connection, change.flipped)
+        return list(
+            await reopening.misread(self._connection, self._drop, min(changed), first=change.first)
+        )
+
+    async def _remove_rows(self, drop_ids: Sequence[Any]) -> None:
+        await self._connection.execute(
+            sql.SQL("delete from {} where {} = any(%s)").format(self._place.identifier, _LINEAGE),
+            [list(drop_ids)],
+        )
+
+    async def _index_keys(self) -> None:
+        shape = (await standing(self._connection, self._drop, self._drop.drop_id)).in_force
+        if shape is not None and Action.UPSERT in shape.contract.allowed_operations:
+            await table.index_keys(self._connection, self._drop, shape.contract.primary_key)
+
+    def _target(self, shape: Contract) -> Target:
+        return Target(self._place, shape)
+
+
+def _gives_back(drop: Drop, before: Outcome | None, now: Outcome) -> bool:
+    """Whether rows of earlier drops have to come back: this one had taken some away, and does not
+    do so now, or takes others."""
+    if not isinstance(before, Loaded | Unloaded):
+        return False
+    if not isinstance(now, Loaded | Unloaded):
+        return True
+    return drop.action is not Action.TRUNCATE and before.contract_id != now.contract_id
+
+
+async def _without_stalling(blocks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                block = await anext(blocks, None)
+        except TimeoutError as error:
+            raise TransientError(
+                f"the lake sent nothing for {seconds:g} seconds, while the table's lock was held"
+            ) from error
+        if block is None:
+            return
+        yield block

@@ -1,0 +1,130 @@
+"""Many small appends to one table, committed together: one transaction, one COPY for each order of
+columns, one ledger statement; the ledger has still one row a drop.
+
+What is waiting is batched, nothing ever waits to be batched: a lone drop is a batch of one. What
+is not plain (a bad file, a drop that was loaded before, a table where order matters just now) is
+put aside and takes the ordinary road, alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from headrace_loader.columns import columns_of_file
+from headrace_loader.lake import S3Lake
+from headrace_loader.outcomes import Loaded
+from headrace_loader.plain_csv import PlainFile, plain_file
+from headrace_loader.postgres import PostgresWarehouse
+from headrace_loader.shared_load import ContendedError, Part
+from headrace_loader.standing import StoredContract
+from headrace_shared.coalescing import Coalescer
+from headrace_shared.drop import Action, Drop
+from headrace_shared.errors import PermanentError
+from headrace_shared.facts import now
+from headrace_shared.logging import get_logger
+
+_log = get_logger(__name__)
+
+MOST_BYTES: Final = 262_144
+"""A larger file gains nothing: its COPY takes longer than a commit."""
+
+MOST_DROPS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A drop whose bytes are here."""
+
+    drop: Drop
+    content: bytes
+    started_at: datetime
+
+
+class Batches:
+    """Loads small appends, those of one table together.
+
+    Args:
+        transactions: how many may be open at a time, for as many tables.
+    """
+
+    def __init__(self, lake: S3Lake, warehouse: PostgresWarehouse, *, transactions: int) -> None:
+        self._lake = lake
+        self._warehouse = warehouse
+        self._transactions = asyncio.Semaphore(transactions)
+        self._tables: WeakValueDictionary[str, Coalescer[_Waiting, Loaded | None]] = (
+            WeakValueDictionary()
+        )
+
+    async def load(self, drop: Drop) -> Loaded | None:
+        """How the drop ended; None if it has to take the ordinary road.
+
+        Raises:
+            TransientError: nothing was changed; a later try may succeed.
+        """
+        if not fits(drop):
+            return None
+        started_at = now()
+        try:
+            content = await self._read(drop)
+        except PermanentError:
+            return None  # told on the ordinary road
+        table = self._tables.setdefault(drop.table, Coalescer(self._send, limit=MOST_DROPS))
+        return await table.submit(_Waiting(drop, content, started_at))
+
+    async def _read(self, drop: Drop) -> bytes:
+        content = bytearray()
+        async with self._lake.open(drop) as blocks:
+            async for block in blocks:
+                content += block
+        return bytes(content)
+
+    async def _send(self, waiting: Sequence[_Waiting]) -> Sequence[Loaded | None]:
+        try:
+            async with self._transactions:
+                ended = await self._commit({one.drop.drop_id: one for one in waiting})
+        except ContendedError:
+            ended = {}
+        if len(waiting) > 1:
+            _log.info("batch.committed", drops=len(ended), aside=len(waiting) - len(ended))
+        return [ended.get(one.drop.drop_id) for one in waiting]
+
+    async def _commit(self, waiting: Mapping[UUID, _Waiting]) -> Mapping[UUID, Loaded]:
+        async with self._warehouse.shared_load([one.drop for one in waiting.values()]) as load:
+            contract, fit = await load.begin()
+            if contract is None:
+                return {}
+            found = [_part(waiting[drop_id], contract) for drop_id in sorted(fit)]
+            rows = await load.bring([part for part in found if part], contract)
+        return {drop_id: Loaded(count, contract.contract_id) for drop_id, count in rows.items()}
+
+
+def fits(drop: Drop) -> bool:
+    """Whether a drop is one that may be loaded together with others."""
+    return (
+        drop.action is Action.APPEND
+        and drop.size_bytes <= MOST_BYTES
+        and (drop.file or "").lower().endswith(".csv")
+    )
+
+
+def _part(one: _Waiting, contract: StoredContract) -> Part | None:
+    try:
+        file: PlainFile | None = plain_file(one.content, contract.contract.format)
+        if file is None:
+            return None
+        columns = columns_of_file(file.header, contract.contract)
+    except PermanentError:
+        return None  # told on the ordinary road
+    return Part(
+        one.drop,
+        one.started_at,
+        columns,
+        file.tagged(one.drop.drop_id, contract.contract.format),
+        file.rows,
+    )

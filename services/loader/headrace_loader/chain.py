@@ -1,0 +1,108 @@
+"""The chain of a table's contracts, as the warehouse keeps it; `evolution` decides about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from headrace_loader.evolution import Chain, Columns, TableColumn, fold
+from headrace_shared.contract import Contract
+from headrace_shared.drop import Drop
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a new look at the chain changed.
+
+    Args:
+        chain: the chain as it is now.
+        flipped: the contracts whose verdict is another one than before, the new one aside.
+        first: the table's first accepted contract is another one.
+    """
+
+    chain: Chain
+    flipped: tuple[UUID, ...]
+    first: bool
+
+
+async def put(connection: AsyncConnection[Any], drop: Drop, contract: Contract) -> None:
+    """Adds a contract to its table's chain, with no verdict yet; a replay looks at it afresh."""
+    await connection.execute(
+        "insert into headrace.contracts "
+        "(drop_id, db_name, table_name, contract, changes, accepted) "
+        "values (%s, %s, %s, %s, '[]', false) "
+        "on conflict (drop_id) do update set refused_by_rows = false",
+        [
+            drop.drop_id,
+            drop.db_name,
+            drop.table_name,
+            Jsonb(contract.model_dump(mode="json")),
+        ],
+    )
+
+
+async def columns_before(
+    connection: AsyncConnection[Any], drop: Drop, present: Columns | None
+) -> Columns | None:
+    """The columns that the table had before Headrace knew it; `present` are they, the first time
+    that this is asked."""
+    document = None
+    if present is not None:
+        document = Jsonb([[name, has.type, has.nullable] for name, has in present.items()])
+    cursor = await connection.execute(
+        "insert into headrace.tables values (%(db)s, %(table)s, %(columns)s) "
+        "on conflict (db_name, table_name) do update set db_name = excluded.db_name "
+        "returning columns_before",
+        {"db": drop.db_name, "table": drop.table_name, "columns": document},
+    )
+    row = await cursor.fetchone()
+    if row is None or row[0] is None:
+        return None
+    return {name: TableColumn(kind, nullable) for name, kind, nullable in row[0]}
+
+
+async def judge(connection: AsyncConnection[Any], drop: Drop, before: Columns | None) -> Change:
+    """Folds the chain anew and writes every verdict down."""
+    cursor = await connection.execute(
+        "select drop_id, contract, accepted from headrace.contracts where db_name = %s "
+        "and table_name = %s and not refused_by_rows order by drop_id",
+        [drop.db_name, drop.table_name],
+    )
+    rows = await cursor.fetchall()
+    chain = fold(before, [(drop_id, Contract.model_validate(held)) for drop_id, held, _ in rows])
+    was = {drop_id for drop_id, _, accepted in rows if accepted}
+    now = {verdict.contract_id for verdict in chain.verdicts if verdict.refusal is None}
+    await _write(connection, chain)
+    return Change(
+        chain=chain,
+        flipped=tuple(sorted((was ^ now) - {drop.drop_id})),
+        first=min(was, default=None) != min(now, default=None),
+    )
+
+
+async def refuse_for_its_rows(connection: AsyncConnection[Any], drop: Drop) -> None:
+    """Notes that the rows of the table do not bear a contract: it is left out of the chain."""
+    await connection.execute(
+        "update headrace.contracts set refused_by_rows = true, accepted = false where drop_id = %s",
+        [drop.drop_id],
+    )
+
+
+async def _write(connection: AsyncConnection[Any], chain: Chain) -> None:
+    verdicts: Sequence[tuple[UUID, bool, Jsonb]] = [
+        (verdict.contract_id, verdict.refusal is None, Jsonb(list(verdict.changes)))
+        for verdict in chain.verdicts
+    ]
+    await connection.execute(
+        "update headrace.contracts set accepted = verdict.accepted, changes = verdict.changes "
+        "from unnest(%s::uuid[], %s::boolean[], %s::jsonb[]) "
+        "as verdict (drop_id, accepted, changes) "
+        "where contracts.drop_id = verdict.drop_id and (contracts.accepted, contracts.changes) "
+        "is distinct from (verdict.accepted, verdict.changes)",
+        [list(column) for column in zip(*verdicts, strict=True)],
+    )

@@ -1,0 +1,27 @@
+"""The COPY statement of a CSV file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from psycopg import sql
+
+from headrace_shared.contract import CsvFormat
+
+
+def copy_statement(
+    target: sql.Identifier, columns: Iterable[str], dialect: CsvFormat
+) -> sql.Composed:
+    """COPY of a CSV file in this dialect, its columns in this order."""
+    return sql.SQL(
+        "copy {table} ({columns}) from stdin with (format csv, header {header}, "
+        "delimiter {delimiter}, quote {quote}, escape {escape}, null {null}, encoding 'UTF8')"
+    ).format(
+        table=target,
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        header=sql.Literal(dialect.header),
+        delimiter=sql.Literal(dialect.delimiter),
+        quote=sql.Literal(dialect.quote),
+        escape=sql.Literal(dialect.escape_character),
+        null=sql.Literal(dialect.null),
+    )

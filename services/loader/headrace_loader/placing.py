@@ -1,0 +1,115 @@
+"""What is to be done with the rows of a drop, given what it meets? Decided without I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from headrace_loader.ledger import Claim
+from headrace_loader.outcomes import Rejected, Superseded, Unloaded
+from headrace_loader.standing import Standing, StoredContract
+from headrace_shared.contract import Contract, OnReupload
+from headrace_shared.drop import Action, Drop
+from headrace_shared.reasons import Reason
+
+LOADABLE: Final = frozenset({Action.APPEND, Action.TRUNCATE, Action.UPSERT})
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How the rows of a drop come to their place.
+
+    Args:
+        contract: the one under which the file is read.
+        shape: the one that the table has the shape of.
+        staged: they go through a staging table, else straight into the table.
+        rowless: none of them goes in, but what the drop takes away it takes away.
+        leave_out_overtaken: keys that a later upsert has set are left out.
+        replace_versions: rows of earlier versions of the same key give way.
+    """
+
+    contract: StoredContract
+    shape: Contract
+    staged: bool
+    rowless: bool
+    leave_out_overtaken: bool
+    replace_versions: bool
+
+
+def place(
+    drop: Drop, standing: Standing, claim: Claim
+) -> Placement | Superseded | Unloaded | Rejected:
+    """Where the rows go, or why none of them goes anywhere.
+
+    Args:
+        standing: what the drop meets; its contract is there.
+    """
+    stored, in_force = standing.contract, standing.in_force
+    assert stored is not None
+    assert in_force is not None
+    if standing.overtaken_by is not None:
+        return Superseded(standing.overtaken_by, stored.contract_id, run=claim.run)
+    refusal = _refusal(drop, stored.contract, standing)
+    if refusal is not None:
+        return Rejected(refusal, stored.contract_id, standing.earlier_version, run=claim.run)
+    rowless = claim.unloaded or standing.replaced_by is not None
+    if rowless and drop.action is Action.APPEND:
+        return rowless_end(standing, claim, rows=0)
+    upsert, shape = drop.action is Action.UPSERT, in_force.contract
+    overtaken = standing.later_upserts and bool(shape.primary_key)
+    return Placement(
+        contract=stored,
+        shape=shape,
+        staged=upsert or rowless or overtaken or not _same_shape(stored.contract, shape),
+        rowless=rowless,
+        leave_out_overtaken=overtaken,
+        replace_versions=stored.contract.on_reupload is OnReupload.REPLACE
+        and standing.earlier_version is not None,
+    )
+
+
+def rowless_end(standing: Standing, claim: Claim, rows: int) -> Superseded | Unloaded:
+    """The end of a drop none of whose rows goes in.
+
+    Args:
+        rows: how many the file has.
+    """
+    contract_id = standing.contract.contract_id if standing.contract else None
+    if standing.replaced_by is not None:
+        return Superseded(standing.replaced_by, contract_id, run=claim.run)
+    return Unloaded(rows, rows, contract_id, run=claim.run)
+
+
+def _same_shape(contract: Contract, shape: Contract) -> bool:
+    columns = shape.by_name
+    return all(
+        column.name in columns
+        and (column.type, column.nullable)
+        == (columns[column.name].type, columns[column.name].nullable)
+        for column in contract.columns
+    )
+
+
+def _refusal(drop: Drop, contract: Contract, standing: Standing) -> Reason | None:
+    if drop.action not in contract.allowed_operations:
+        return Reason(
+            code="operation_not_allowed",
+            message=f"The contract of {drop.table} does not allow {drop.action}.",
+            remedy=f"It allows: {', '.join(contract.allowed_operations) or 'nothing'}. "
+            "Use one of these; or change allowed_operations in the contract and replay the drop.",
+        )
+    if drop.action is Action.UPSERT and not contract.primary_key:
+        return Reason(
+            code="primary_key_missing",
+            message=f"The contract of {drop.table} names no primary_key to merge by.",
+            remedy="Name it in the contract and replay the drop; or use append or truncate.",
+        )
+    if contract.on_reupload is OnReupload.REJECT and standing.earlier_version is not None:
+        return Reason(
+            code="reuploaded",
+            message=f"The key {drop.key!r} was uploaded before, as the drop "
+            f"{standing.earlier_version}, and the contract says on_reupload: reject.",
+            remedy="Upload the file under another name; or let the contract say append or replace "
+            "and replay the drop.",
+        )
+    return None

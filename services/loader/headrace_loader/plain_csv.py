@@ -1,0 +1,58 @@
+"""Small plain CSV files, made ready to share one COPY: each row told its drop. Without I/O.
+
+A file is plain if a line is a row: no quote character, line ends of one kind. Then the drop id can
+be put at each line's end without reading the fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from headrace_loader.csv_stream import parse_record
+from headrace_shared.contract import CsvFormat
+
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
+_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_END_MARKER: Final = b"\\."
+
+
+@dataclass(frozen=True, slots=True)
+class PlainFile:
+    """A plain file: its header, if it has one, and its rows, each ended by a line feed."""
+
+    header: tuple[str, ...] | None
+    body: bytes
+
+    @property
+    def rows(self) -> int:
+        """How many rows the file has."""
+        return self.body.count(b"\n")
+
+    def tagged(self, drop_id: UUID, dialect: CsvFormat) -> bytes:
+        """The rows with the drop id as a last field of each."""
+        tag = f"{dialect.delimiter}{drop_id}\n".encode()
+        return self.body.replace(b"\n", tag)
+
+
+def plain_file(content: bytes, dialect: CsvFormat) -> PlainFile | None:
+    """The file, if it is plain; None if it needs the ordinary road, which also tells its faults.
+
+    Raises:
+        PermanentError: the header cannot be read.
+    """
+    content = content.removeprefix(_UTF8_MARK).replace(b"\r\n", b"\n")
+    if content.startswith(_UTF16_MARKS) or _has_special(content, dialect):
+        return None
+    if content and not content.endswith(b"\n"):
+        content += b"\n"
+    if not dialect.header:
+        return PlainFile(None, content)
+    header, _, body = content.partition(b"\n")
+    return PlainFile(parse_record(header, dialect), body) if header else None
+
+
+def _has_special(content: bytes, dialect: CsvFormat) -> bool:
+    special = (dialect.quote.encode(), b"\r", b"\0", _END_MARKER)
+    return any(mark in content for mark in special)

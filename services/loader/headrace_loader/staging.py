@@ -1,0 +1,308 @@
+"""Rows that cannot go straight into their table: they are staged first, in a table of their own
+that ends with the transaction, and brought into it by statements that know their place.
+
+That is so for an upsert, for an append that a later upsert may bear on, and for a file that is
+read under another contract than the one that the table has the shape of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg import AsyncConnection, sql
+
+from headrace_loader.sqlstate import copy_errors
+from headrace_shared.contract import Contract
+from headrace_shared.drop import Drop
+from headrace_shared.identifiers import LINEAGE_COLUMN
+
+STAGED: Final = sql.Identifier("pg_temp", "staged")
+
+_LINE: Final = sql.Identifier("line number")
+"""A name that no column of a user can have."""
+
+_LINEAGE: Final = sql.Identifier(LINEAGE_COLUMN)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A table that rows go into.
+
+    Args:
+        db_name, table_name: how `headrace.removed_keys` names it.
+        counted: the ledger is told of the rows that leave it.
+    """
+
+    identifier: sql.Identifier
+    db_name: str
+    table_name: str
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place, and the contract that it has the shape of."""
+
+    place: Place
+    contract: Contract
+
+
+class Staging:
+    """The staged rows of one drop, read under `contract`, on their way into `target`."""
+
+    def __init__(
+        self, connection: AsyncConnection[Any], drop: Drop, contract: Contract, target: Target
+    ) -> None:
+        self._connection = connection
+        self._drop = drop
+        self._contract = contract
+        self._target = target
+        self._own_keys = [sql.Identifier(name) for name in contract.primary_key]
+        self._values = {
+            "drop_id": drop.drop_id,
+            "db_name": target.place.db_name,
+            "table_name": target.place.table_name,
+        }
+
+    async def make(self) -> None:
+        """An empty staging table with the contract's columns."""
+        columns = [
+            sql.SQL("{} {}{}").format(
+                sql.Identifier(column.name),
+                # One of an allow-list's own spellings, never the user's text.
+                sql.SQL(column.type),
+                sql.SQL("" if column.nullable else " not null"),
+            )
+            for column in self._contract.columns
+        ]
+        await self._connection.execute(
+            sql.SQL(
+                "create temporary table {} ({}, {} bigint generated always as identity) "
+                "on commit drop"
+            ).format(sql.Identifier("staged"), sql.SQL(", ").join(columns), _LINE)
+        )
+
+    async def keep_last_of_each_key(self) -> None:
+        """Of several rows with one key in a file, the last one counts."""
+        await self._execute(
+            sql.SQL(
+                "delete from {staged} where ctid in (select ctid from (select ctid, "
+                "row_number() over (partition by {keys} order by {line} desc) as place "
+                "from {staged}) as numbered where place > 1)"
+            ).format(staged=STAGED, keys=sql.SQL(", ").join(self._own_keys), line=_LINE)
+        )
+        await self._connection.execute(sql.SQL("analyze {}").format(STAGED))
+
+    async def leave_out_overtaken(self) -> None:
+        """Takes out the staged rows whose key a later upsert has set or removed."""
+        if not self._target.contract.primary_key:
+            return
+        await self._execute(
+            sql.SQL(
+                "delete from {staged} as staged using headrace.removed_keys as removed "
+                "where removed.db_name = %(db_name)s and removed.table_name = %(table_name)s "
+                "and removed.drop_id > %(drop_id)s and removed.key = {key}"
+            ).format(staged=STAGED, key=self._key_of("staged", self._contract))
+        )
+        await self._execute(
+            sql.SQL(
+                "delete from {staged} as staged using (select distinct {target_key} as key "
+                "from {target} as target join headrace.ledger using (drop_id) "
+                "where target.{lineage} > %(drop_id)s and ledger.action = 'upsert') as later "
+                "where later.key = {key}"
+            ).format(
+                staged=STAGED,
+                target=self._with_drop_id(),
+                lineage=_LINEAGE,
+                target_key=self._key_of("target", self._target.contract),
+                key=self._key_of("staged", self._contract),
+            )
+        )
+
+    async def replace_earlier(self) -> None:
+        """Takes the earlier rows of the staged keys out of the table; the drops that brought them
+        are charged with it."""
+        await self._delete_matching(_equal(self._own_keys, self._nullable_keys(), present=True))
+        if self._nullable_keys() and await self._has_null_keys():
+            await self._delete_matching(
+                _equal(self._own_keys, self._nullable_keys(), present=False)
+            )
+        await self._execute(
+            sql.SQL(
+                "delete from headrace.removed_keys as removed using {staged} as staged "
+                "where removed.db_name = %(db_name)s and removed.table_name = %(table_name)s "
+                "and removed.drop_id < %(drop_id)s and removed.key = {key}"
+            ).format(staged=STAGED, key=self._key_of("staged", self._contract))
+        )
+
+    async def insert(self) -> int:
+        """Brings the staged rows into the table, those aside that only remove their key; answers
+        with how many rows went in."""
+        shape = self._target.contract.by_name
+        columns = [column.name for column in self._contract.columns if column.name in shape]
+        values = [
+            sql.SQL("{}::{}").format(sql.Identifier(name), sql.SQL(shape[name].type))
+            for name in columns
+        ]
+        statement = sql.SQL(
+            "insert into {target} ({columns}, {lineage}) "
+            "select {values}, %(drop_id)s from {staged} where not {removes} order by {line}"
+        ).format(
+            target=self._target.place.identifier,
+            columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+            lineage=_LINEAGE,
+            values=sql.SQL(", ").join(values),
+            staged=STAGED,
+            removes=self._removes(),
+            line=_LINE,
+        )
+        with copy_errors():
+            return await self._execute(statement)
+
+    async def note_removed(self, *, all_keys: bool) -> None:
+        """Notes the keys that this upsert removed, for drops that come late.
+
+        Args:
+            all_keys: none of its rows goes in, so every key that it set is noted.
+        """
+        await self._execute(
+            sql.SQL(
+                "insert into headrace.removed_keys (db_name, table_name, key, drop_id) "
+                "select %(db_name)s, %(table_name)s, {key}, %(drop_id)s from {staged} as staged "
+                "where {which}"
+            ).format(
+                key=self._key_of("staged", self._contract),
+                staged=STAGED,
+                which=sql.SQL("true") if all_keys else self._removes(),
+            )
+        )
+
+    async def _delete_matching(self, match: sql.Composable) -> None:
+        await self._execute(
+            sql.SQL(
+                "with gone as (delete from {target} as target using {staged} as staged "
+                "where {match} and (target.{lineage} < %(drop_id)s or target.{lineage} is null) "
+                "returning target.{lineage} as drop_id){charged} select count(*) from gone"
+            ).format(
+                target=self._target.place.identifier,
+                staged=STAGED,
+                match=match,
+                lineage=_LINEAGE,
+                charged=_charged(self._target.place),
+            )
+        )
+
+    async def _has_null_keys(self) -> bool:
+        null = sql.SQL(" or ").join(
+            sql.SQL("{} is null").format(key) for key in self._nullable_keys()
+        )
+        cursor = await self._connection.execute(
+            sql.SQL("select exists (select from {} where {})").format(STAGED, null)
+        )
+        row = await cursor.fetchone()
+        return bool(row and row[0])
+
+    def _nullable_keys(self) -> list[sql.Identifier]:
+        columns = self._contract.by_name
+        return [
+            sql.Identifier(name) for name in self._contract.primary_key if columns[name].nullable
+        ]
+
+    def _removes(self) -> sql.Composable:
+        flag = self._contract.delete_flag
+        if flag is None or self._drop.action != "upsert":
+            return sql.SQL("false")
+        return sql.SQL("({} is true)").format(sql.Identifier(flag))
+
+    def _key_of(self, alias: str, contract: Contract) -> sql.Composed:
+        """The key of the table as one value, which compares nulls as equal; a key column that the
+        contract does not have is null."""
+        shape = self._target.contract
+        parts = [
+            sql.SQL("{}::{}").format(sql.Identifier(alias, name), sql.SQL(shape.by_name[name].type))
+            if name in contract.by_name
+            else sql.SQL("null::text")
+            for name in shape.primary_key
+        ]
+        return sql.SQL("jsonb_build_array({})").format(sql.SQL(", ").join(parts))
+
+    def _with_drop_id(self) -> sql.Composed:
+        return sql.SQL("(select *, {} as drop_id from {})").format(
+            _LINEAGE, self._target.place.identifier
+        )
+
+    async def _execute(self, statement: sql.Composed) -> int:
+        cursor = await self._connection.execute(statement, self._values)
+        return cursor.rowcount
+
+
+async def take_out(
+    connection: AsyncConnection[Any], target: Target, drop_ids: Sequence[UUID], *, upserts: bool
+) -> int:
+    """Takes the rows of drops out of their table; answers with how many there were.
+
+    Args:
+        upserts: the drops are upserts: what they had taken away stays away, so their keys are
+            noted.
+    """
+    key = sql.SQL("jsonb_build_array({})").format(
+        sql.SQL(", ").join(map(sql.Identifier, target.contract.primary_key))
+    )
+    noted = sql.SQL(
+        ", noted as (insert into headrace.removed_keys (db_name, table_name, key, drop_id) "
+        "select distinct %(db_name)s, %(table_name)s, key, drop_id from gone)"
+    )
+    cursor = await connection.execute(
+        sql.SQL(
+            "with gone as (delete from {target} where {lineage} = any(%(drop_ids)s) "
+            "returning {lineage} as drop_id, {key} as key){charged}{noted} "
+            "select count(*) from gone"
+        ).format(
+            target=target.place.identifier,
+            lineage=_LINEAGE,
+            key=key,
+            charged=_charged(target.place),
+            noted=noted if upserts and target.contract.primary_key else sql.SQL(""),
+        ),
+        {
+            "drop_ids": list(drop_ids),
+            "db_name": target.place.db_name,
+            "table_name": target.place.table_name,
+        },
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _charged(place: Place) -> sql.SQL:
+    """The part of a statement that tells the ledger which drops lost the rows that are `gone`."""
+    if not place.counted:
+        return sql.SQL("")
+    return sql.SQL(
+        ", counted as (select drop_id, count(*) as rows from gone group by drop_id), "
+        "charged as (update headrace.ledger set rows_removed = rows_removed + counted.rows "
+        "from counted where ledger.drop_id = counted.drop_id)"
+    )
+
+
+def _equal(
+    keys: Sequence[sql.Identifier], nullable: Sequence[sql.Identifier], *, present: bool
+) -> sql.Composable:
+    """The condition that a row of the table has a staged row's key.
+
+    Args:
+        present: for staged rows with no null in their key, whose comparison an index serves;
+            else for the others, of which there are few.
+    """
+    if present:
+        return sql.SQL(" and ").join(
+            sql.SQL("target.{key} = staged.{key}").format(key=key) for key in keys
+        )
+    same = sql.SQL(" and ").join(
+        sql.SQL("target.{key} is not distinct from staged.{key}").format(key=key) for key in keys
+    )
+    null = sql.SQL(" or ").join(sql.SQL("staged.{} is null").format(key) for key in nullable)
+    return sql.SQL("({}) and ({})").format(same, null)

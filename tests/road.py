@@ -1,0 +1,109 @@
+"""Files that land in the lake and are loaded, without queues and services between."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from headrace_loader.lake import S3Lake
+from headrace_loader.loading import Loading
+from headrace_loader.outcomes import Outcome
+from headrace_router.routing import Routed, route
+from headrace_shared.drop import Drop, drop_id
+from tests.real_parts import AwsStack
+
+EPOCH = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+CONTRACT: dict[str, Any] = {
+    "columns": [
+        {"name": "id", "type": "bigint", "nullable": False},
+        {"name": "name", "type": "varchar(10)"},
+        {"name": "day", "type": "date"},
+    ]
+}
+
+
+@dataclass
+class Road:
+    """Lands files and loads them, one second apart."""
+
+    aws: AwsStack
+    lake: S3Lake
+    loading: Loading
+    dsn: str
+    seconds: int = 0
+
+    def land(self, key: str, body: bytes | str, *, at: int | None = None) -> Drop:
+        self.seconds += 1
+        content = body.encode() if isinstance(body, str) else body
+        bucket = self.aws.resources.bucket.name
+        answer = self.aws.clients.s3.put_object(Bucket=bucket, Key=key, Body=content)
+        landed_at = EPOCH + timedelta(seconds=self.seconds if at is None else at)
+        etag = answer["ETag"].strip('"')
+        found = route(
+            Drop(
+                drop_id=drop_id(
+                    landed_at=landed_at,
+                    sequencer=None,
+                    bucket=bucket,
+                    key=key,
+                    version_id=None,
+                    etag=etag,
+                ),
+                bucket=bucket,
+                key=key,
+                etag=etag,
+                size_bytes=len(content),
+                landed_at=landed_at,
+            ),
+            {"*"},
+        )
+        assert isinstance(found, Routed), found
+        return found.drop
+
+    def land_contract(
+        self, table: str = "dev.users", *, at: int | None = None, **changes: Any
+    ) -> Drop:
+        db_name, _, table_name = table.partition(".")
+        key = f"{db_name}/schema/{table_name}/contract.json"
+        return self.land(key, json.dumps({**CONTRACT, **changes}), at=at)
+
+    async def bring(self, drop: Drop, request: int = 0) -> Outcome:
+        """Loads a drop, and as the service does, those that were opened again by it."""
+        outcome = await self.loading.load(drop, attempt=1, request=request)
+        if outcome.reopens or outcome.repeated:
+            pages = [page async for page in self.loading.reopened(drop)]
+            for fact in (fact for page in pages for fact in page):
+                await self.bring(fact.drop, fact.request)
+        return outcome
+
+    async def contract(self, table: str = "dev.users", **changes: Any) -> Outcome:
+        return await self.loading.load(self.land_contract(table, **changes), attempt=1)
+
+    async def load(self, key: str, body: bytes | str, *, at: int | None = None) -> Outcome:
+        return await self.loading.load(self.land(key, body, at=at), attempt=1)
+
+    async def append(self, body: bytes | str, *, at: int | None = None) -> Outcome:
+        return await self.load(f"dev/append/users/{self.seconds}.csv", body, at=at)
+
+    async def truncate(self, body: bytes | str, *, at: int | None = None) -> Outcome:
+        return await self.load(f"dev/truncate/users/{self.seconds}.csv", body, at=at)
+
+    def rows(self, table: str = "dev.users") -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.dsn) as connection:
+            return connection.execute(
+                sql.SQL("select id, name, day::text from {} order by 1, 2, 3").format(
+                    sql.Identifier(*table.split("."))
+                )
+            ).fetchall()
+
+    def scalar(self, statement: str) -> Any:
+        with psycopg.connect(self.dsn) as connection:
+            row = connection.execute(statement.encode()).fetchone()
+            assert row is not None
+            return row[0]
