@@ -26,6 +26,7 @@ def test_names_are_those_that_users_know() -> None:
     ]
     assert [(rule.bus, rule.name, rule.service) for rule in found.rules] == [
         ("default", "headrace-lake", "router"),
+        ("headrace", "headrace-replay", "router"),
         ("headrace", "headrace-loader", "loader"),
         ("headrace", "headrace-logger", "logger"),
     ]
@@ -37,19 +38,23 @@ def test_lake_keeps_versions_and_tells_of_what_lands() -> None:
     assert bucket.eventbridge_notifications
 
 
-def test_router_hears_of_objects_created_in_this_lake_alone() -> None:
-    (rule,) = describe("mine").rules_to("router")
-    assert rule.pattern == {
+def test_router_hears_of_replays_and_of_objects_created_in_this_lake_alone() -> None:
+    landed, replayed = describe("mine").rules_to("router")
+    assert replayed.pattern == {"source": ["headrace"], "detail-type": ["Replay Requested"]}
+    assert landed.pattern == {
         "source": ["aws.s3"],
         "detail-type": ["Object Created"],
         "detail": {"bucket": {"name": ["mine-lake"]}},
     }
 
 
-def test_loader_hears_routed_drops_and_logger_every_fact() -> None:
+def test_loader_hears_routed_drops_and_unloads_and_logger_every_fact() -> None:
     found = describe()
     (loader,), (logger,) = found.rules_to("loader"), found.rules_to("logger")
-    assert loader.pattern == {"source": ["headrace"], "detail-type": ["Drop Routed"]}
+    assert loader.pattern == {
+        "source": ["headrace"],
+        "detail-type": ["Drop Routed", "Unload Requested"],
+    }
     assert logger.pattern == {"source": ["headrace"]}
 
 
