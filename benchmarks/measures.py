@@ -9,7 +9,6 @@ import statistics
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from benchmarks.figure import Figure
 from benchmarks.files import COLUMNS, CONTRACT, csv_of, small_csv
 from tests.running_platform import RunningPlatform, eventually
 
@@ -30,15 +30,6 @@ LATENCY_DROPS: Final = 100
 IDLE_SECONDS: Final = 10.0
 
 _POLL_SECONDS: Final = 0.003
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One row of the table."""
-
-    what: str
-    figure: str
-    beside: str
 
 
 def big_file(platform: RunningPlatform, folder: Path) -> Iterator[Figure]:

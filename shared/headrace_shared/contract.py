@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -221,7 +222,7 @@ class Contract(_Part):
             raise ValueError("delete_flag: keys are removed by primary_key, which is missing")
         return self
 
-    @property
+    @cached_property
     def by_name(self) -> dict[str, Column]:
         """The columns by name, in their order."""
         return {column.name: column for column in self.columns}
