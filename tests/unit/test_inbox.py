@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from headrace_shared.errors import PermanentError, TransientError
 from headrace_shared.facts import DropRejected, DropRouted, Fact, LoadFailed, Stage
+from headrace_shared.gate import Gate
 from headrace_shared.inbox import (
     POLL_FAILURES_LIMIT,
     Failure,
@@ -74,6 +75,7 @@ class Bench:
     loop: InboxLoop
     stop: asyncio.Event
     running: asyncio.Task[None]
+    gate: Gate
 
     @property
     def settled(self) -> list[tuple[str, str, float | None]]:
@@ -103,9 +105,10 @@ async def bench(
     queue = FakeQueue(clock, visibility_seconds=visibility, max_receives=max_receives)
     handler = ScriptedHandler(clock)
     limits = Limits(concurrency, visibility, grace, max_receives)
-    loop = InboxLoop(queue, bus, handler, limits, sleep=clock.sleep, chance=lambda: 0.5)
-    stop = asyncio.Event()
-    made = Bench(clock, queue, bus, handler, loop, stop, asyncio.create_task(loop.run(stop)))
+    gate, stop = Gate(), asyncio.Event()
+    loop = InboxLoop(queue, bus, handler, limits, gate=gate, sleep=clock.sleep, chance=lambda: 0.5)
+    running = asyncio.create_task(loop.run(stop))
+    made = Bench(clock, queue, bus, handler, loop, stop, running, gate)
     try:
         yield made
     finally:
@@ -142,6 +145,28 @@ async def test_no_more_messages_are_taken_than_there_are_slots() -> None:
         assert b.handler.most_at_work == 3
         assert max(b.queue.asked) <= 3
         assert sorted(b.deleted()) == sorted(bodies)
+
+
+async def test_nothing_is_fetched_while_the_gate_is_closed() -> None:
+    async with bench() as b:
+        b.gate.close()
+        await b.clock.advance(25)  # the poll that was under way ends
+        b.queue.send("a")
+        polls = len(b.queue.asked)
+        await b.clock.advance(50)
+        assert (b.deleted(), len(b.queue.asked)) == ([], polls)
+        b.gate.open()
+        await b.clock.advance(1)
+        assert b.deleted() == ["a"]
+
+
+async def test_closed_gate_does_not_hold_up_the_stop() -> None:
+    async with bench() as b:
+        b.gate.close()
+        await b.clock.advance(25)
+        b.stop.set()
+        await b.clock.advance(1)
+        assert b.running.done()
 
 
 async def test_no_poll_while_every_slot_is_taken() -> None:
