@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "drop": _Command("drop_command", "Drop files into the lake and follow them to their end."),
     "status": _Command("query_commands", "Show the latest drops and the tables."),
     "show": _Command("query_commands", "Show the whole story of one drop."),
+    "rebuild": _Command("rebuild_command", "Make a table again from the lake."),
     "demo": _Command("demo", "Load real public data before your eyes."),
     "env": _Command("env", "Print the running platform's addresses as shell exports."),
     "doctor": _Command("doctor", "Check what the platform needs, with the remedy beside each."),
