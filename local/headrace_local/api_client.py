@@ -54,9 +54,11 @@ class DropItem(_Answer):
     table_name: str | None = None
     file: str | None = None
     etag: str | None = None
+    sequencer: str | None = None
     version_id: str | None = None
     rows_loaded: int | None = None
     rows_quarantined: int | None = None
+    rows_removed: int | None = None
     bytes: int | None = None
     duration_ms: int | None = None
     load_ms: int | None = None
@@ -65,6 +67,8 @@ class DropItem(_Answer):
     superseded_by: UUID | None = None
     retry_at: datetime | None = None
     changes: tuple[str, ...] | None = None
+    run: int = 0
+    updated_at: datetime | None = None
 
     @property
     def ended(self) -> bool:
@@ -75,6 +79,13 @@ class DropItem(_Answer):
     def landed(self) -> datetime:
         """The landing time, as precisely as the API gives it."""
         return self.landed_at or self.landed_timestamp
+
+    @property
+    def took_ms(self) -> int | None:
+        """Milliseconds to the end: from the landing, or of a later run from its request."""
+        if not self.run or self.updated_at is None or not self.ended:
+            return self.duration_ms
+        return max(round(self.updated_at.timestamp() * 1000) - self.run, 0)
 
 
 class DropStory(DropItem):
@@ -134,17 +145,21 @@ class ApiClient:
         landed_from: datetime | None = None,
         landed_to: datetime | None = None,
         table: tuple[str, str] | None = None,
+        state: State | None = None,
         limit: int = PAGE_LIMIT,
     ) -> Iterator[DropItem]:
         """The drops that landed in `landed_from`..`landed_to`, newest first, page after page.
 
         Args:
             table: db_name and table_name, to ask for the drops of one table only.
+            state: to ask for the drops in one state only.
             limit: the size of a page; stop iterating to leave the rest unasked.
         """
         query: dict[str, str | int] = {"limit": limit}
         if table is not None:
             query["db_name"], query["table_name"] = table
+        if state is not None:
+            query["state"] = state.value
         if landed_from is not None:
             query["landed_from"] = rfc3339(landed_from)
         if landed_to is not None:

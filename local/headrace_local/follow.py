@@ -27,6 +27,9 @@ _PAUSE_GROWTH: Final = 1.2
 _ASKED_ONE_BY_ONE: Final = 8
 """Up to so many drops, one request each is cheaper for the log than a listing over all tables."""
 
+_ASKED_IN_A_LOOK: Final = 50
+"""Drops that run again may have landed at any time, so each is asked for by its id."""
+
 
 class DropsApi(Protocol):
     """What following needs of the API."""
@@ -153,6 +156,48 @@ def _is_of(item: DropItem, journey: Journey) -> bool:
     if journey.item is not None:
         return journey.item.drop_id == item.drop_id
     return journey.landed is not None and is_drop_of(item, journey.landed)
+
+
+@dataclass
+class RunFollower:
+    """Brings drops up to date that somebody asked to run again.
+
+    Their journeys begin with an item that bears the run that was asked for; what the log still
+    holds of an earlier run is no news of this one.
+    """
+
+    api: DropsApi
+    unreachable: ApiUnreachableError | None = field(default=None, init=False)
+    _turn: int = field(default=0, init=False)
+
+    def look(self, journeys: Sequence[Journey]) -> bool:
+        """Asks for those that have not ended, in turn where they are many; whether anything is
+        new. An API that does not answer is remembered in `unreachable` until it does.
+
+        Raises:
+            CommandError: a drop has left the log.
+        """
+        going = [journey for journey in journeys if not journey.ended]
+        start = self._turn % len(going) if going else 0
+        self._turn += _ASKED_IN_A_LOOK
+        anything_new = False
+        try:
+            for journey in (going[start:] + going[:start])[:_ASKED_IN_A_LOOK]:
+                anything_new |= self._refresh(journey)
+        except ApiUnreachableError as error:
+            self.unreachable = error
+        else:
+            self.unreachable = None
+        return anything_new
+
+    def _refresh(self, journey: Journey) -> bool:
+        known = journey.item
+        assert known is not None
+        found = self.api.drop(known.drop_id)
+        if found.run < known.run:
+            return False
+        journey.item = found
+        return found.state != known.state
 
 
 class Pace:

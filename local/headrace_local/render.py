@@ -30,12 +30,14 @@ STYLES: Final = {
     UPLOADING: "dim",
     LANDED: "dim",
     NOT_UPLOADED: "bold red",
+    State.REQUESTED: "cyan",
     State.ROUTED: "cyan",
     State.LOADING: "cyan",
     State.WAITING: "yellow",
     State.LOADED: "green",
     State.REJECTED: "red",
     State.SUPERSEDED: "magenta",
+    State.UNLOADED: "magenta",
     State.FAILED: "bold red",
 }
 
@@ -75,8 +77,8 @@ def journey_line(journey: Journey, width: int, seconds_since_landing: float) -> 
     """One line: state, key, rows, rate, and milliseconds from landing to the end so far."""
     state = journey_state(journey)
     item = journey.item
-    if item is not None and item.duration_ms is not None:
-        spent: int | None = item.duration_ms
+    if item is not None and item.ended and item.took_ms is not None:
+        spent: int | None = item.took_ms
     else:
         spent = round(seconds_since_landing * 1000) if journey.landed else None
     return Text.assemble(
@@ -103,6 +105,8 @@ def _cell(text: str, width: int) -> Text:
 
 def _rows(journey: Journey) -> str:
     item = journey.item
+    if item is not None and item.state is State.UNLOADED:
+        return "" if item.rows_removed is None else f"{rows_word(item.rows_removed)} out"
     if item is None or item.state is not State.LOADED:
         return _sent(journey) if journey.landed is None else ""
     return "contract" if item.action == "schema" else rows_word(item.rows_loaded or 0)
@@ -119,7 +123,7 @@ def _speed(journey: Journey) -> str:
     item = journey.item
     if item is None or item.state is not State.LOADED or item.action == "schema":
         return ""
-    return rate(item.bytes, item.duration_ms)
+    return rate(item.bytes, item.took_ms)
 
 
 def journey_reason(journey: Journey) -> RenderableType | None:
@@ -144,7 +148,7 @@ def item_reason(item: DropItem) -> RenderableType | None:
                 ("to do", "Nothing: the table is as if the two had been loaded in their order."),
             ]
         )
-    if item.reason is None or item.state is State.LOADED:
+    if item.reason is None or item.state in (State.LOADED, State.UNLOADED):
         return None
     return reason_block(item.reason, where)
 

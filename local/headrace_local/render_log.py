@@ -45,7 +45,7 @@ def drops_table(
         _Column("key", [plain(item.key) for item in items]),
         _Column("rows", [_optional(count, item.rows_loaded) for item in items], side="right"),
         _Column("size", [_optional(size, item.bytes) for item in items], side="right"),
-        _Column("took", [milliseconds(item.duration_ms) for item in items], side="right"),
+        _Column("took", [milliseconds(item.took_ms) for item in items], side="right"),
         _Column("landed", [ago(item.landed, now) for item in items], side="right"),
     ]
     if line_width is not None:
@@ -143,11 +143,7 @@ def _facts(item: DropStory, now: datetime) -> list[tuple[str, str]]:
         exact = f" ({item.bytes:,} bytes)" if item.bytes >= 1000 else ""
         facts.append(("size", size(item.bytes) + exact))
     facts.append(("landed", f"{clock(item.landed)} ({ago(item.landed, now)})"))
-    if item.state is State.LOADED and item.action != "schema":
-        quarantined = item.rows_quarantined or 0
-        facts.append(
-            ("rows", f"{count(item.rows_loaded or 0)} loaded, {count(quarantined)} quarantined")
-        )
+    facts += _rows_facts(item)
     if item.action == "schema" and item.state is State.LOADED:
         facts.append(("changes", "; ".join(item.changes or ()) or "none: the table was as it says"))
     if item.duration_ms is not None:
@@ -159,8 +155,18 @@ def _facts(item: DropStory, now: datetime) -> list[tuple[str, str]]:
     return facts
 
 
+def _rows_facts(item: DropStory) -> list[tuple[str, str]]:
+    if item.state is State.LOADED and item.action != "schema":
+        quarantined = count(item.rows_quarantined or 0)
+        return [("rows", f"{count(item.rows_loaded or 0)} loaded, {quarantined} quarantined")]
+    if item.state is State.UNLOADED and item.rows_removed is not None:
+        return [("rows", f"{count(item.rows_removed)} taken out of the table")]
+    return []
+
+
 def _took(item: DropItem) -> str:
-    whole = f"{milliseconds(item.duration_ms)} from landing to {item.state}"
+    since = "the request" if item.run else "landing"
+    whole = f"{milliseconds(item.took_ms)} from {since} to {item.state}"
     if item.load_ms is None:
         return whole
     speed = "" if item.action == "schema" else rate(item.bytes, item.load_ms)

@@ -16,6 +16,8 @@ from headrace_local.errors import UserError
 from headrace_local.stack import Stack, find_stack
 
 if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
     from mypy_boto3_s3 import S3Client
 
 BUCKET_VARIABLE: Final = "LAKE_BUCKET"
@@ -57,10 +59,13 @@ def target_of(stack: Stack) -> Target:
         bucket=stack.lake_bucket,
         api_url=stack.api_url,
         endpoint_url=stack.aws_endpoint_url,
-        credentials=Credentials(
-            stack.aws_access_key_id, stack.aws_secret_access_key, stack.aws_region
-        ),
+        credentials=credentials_of(stack),
     )
+
+
+def credentials_of(stack: Stack) -> Credentials:
+    """Of the emulator of the platform on this machine."""
+    return Credentials(stack.aws_access_key_id, stack.aws_secret_access_key, stack.aws_region)
 
 
 def find_target(
@@ -82,7 +87,9 @@ def find_target(
             api_url=api_url,
             endpoint_url=endpoint_url or _first(environment, ENDPOINT_VARIABLES),
         )
-    here = target_of(_running(f"--bucket and --api-url, or {BUCKET_VARIABLE} and {API_VARIABLE}"))
+    here = target_of(
+        running_here(f"--bucket and --api-url, or {BUCKET_VARIABLE} and {API_VARIABLE}")
+    )
     return Target(
         bucket=here.bucket,
         api_url=api_url or here.api_url,
@@ -100,30 +107,47 @@ def find_api(api_url: str | None, environment: Mapping[str, str] = os.environ) -
     return (
         api_url
         or environment.get(API_VARIABLE)
-        or _running(f"--api-url, or {API_VARIABLE}").api_url
+        or running_here(f"--api-url, or {API_VARIABLE}").api_url
     )
 
 
 def lake_client(target: Target) -> S3Client:
     """An S3 client for the target's lake."""
+    found = session(target.credentials)
+    return found.client("s3", endpoint_url=target.endpoint_url, config=client_config())
+
+
+def session(credentials: Credentials | None) -> boto3.Session:
+    """A boto3 session; without credentials, it finds them by itself."""
     import boto3
+
+    return boto3.Session(
+        aws_access_key_id=credentials.access_key_id if credentials else None,
+        aws_secret_access_key=credentials.secret_access_key if credentials else None,
+        region_name=credentials.region if credentials else None,
+    )
+
+
+def client_config() -> Config:
+    """How every client of the commands tries again, and how long it waits."""
     from botocore.config import Config
 
-    found = target.credentials
-    session = boto3.Session(
-        aws_access_key_id=found.access_key_id if found else None,
-        aws_secret_access_key=found.secret_access_key if found else None,
-        region_name=found.region if found else None,
-    )
-    config = Config(
+    return Config(
         retries={"mode": "standard", "max_attempts": 4},
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
     )
-    return session.client("s3", endpoint_url=target.endpoint_url, config=config)
 
 
-def _running(names: str) -> Stack:
+def running_here(names: str) -> Stack:
+    """The platform of `stack.json`.
+
+    Args:
+        names: what would name a platform elsewhere, for the remedy.
+
+    Raises:
+        UserError: none runs here.
+    """
     try:
         return find_stack()
     except UserError as error:

@@ -20,7 +20,9 @@ from headrace_local.errors import PlatformError, UserError
 from headrace_local.stack import Stack
 
 AWKWARD = "postgresql://headrace:a b'c$d@127.0.0.1:5432/warehouse"
-COMMANDS = ("up", "drop", "status", "show", "demo", "env", "doctor")
+COMMANDS = tuple(
+    "up drop status show rebuild replay unload dead redrive demo env doctor".split()
+)
 
 
 @pytest.fixture(autouse=True)

@@ -51,12 +51,15 @@ class DropItem(BaseModel):
     key: str
     version_id: str | None = None
     etag: str
+    sequencer: str | None = Field(None, description="S3's order of the versions of one key.")
     landed_timestamp: str = Field(description="When the file landed, in whole seconds.")
+    landed_at: str | None = Field(None, description="The same as precisely as S3 told it.")
     state: State
     stage: str = Field(description="The latest step: route, transform, test or load.")
     status: str = Field(description="How the latest step went: success or fail.")
     rows_loaded: int | None = Field(None, description="Null until the drop has ended.")
     rows_quarantined: int | None = None
+    rows_removed: int | None = Field(None, description="Taken out of the table by an unload.")
     bytes: int = Field(description="Size of the object in the lake.", validation_alias="size_bytes")
     duration_ms: int | None = Field(None, description="From landing to the end state.")
     load_ms: int | None = Field(None, description="The work of the load alone.")

@@ -42,7 +42,14 @@ from headrace_shared.reasons import Reason
 
 Item = Mapping[str, Any]
 
-_OF_A_STATE = ("attention_pk", "reason", "retry_at", "superseded_by", "traceparent")
+_OF_A_STATE = (
+    "attention_pk",
+    "reason",
+    "retry_at",
+    "rows_removed",
+    "superseded_by",
+    "traceparent",
+)
 """Attributes that belong to a state alone, and go when another one comes: what is left of an
 earlier one would depend on the order in which the facts came."""
 
@@ -176,6 +183,8 @@ def _of_fact(fact: Fact) -> dict[str, Any]:
             pass
     if isinstance(fact, DropSuperseded):
         told["superseded_by"] = str(fact.superseded_by)
+    if isinstance(fact, DropUnloaded):
+        told["rows_removed"] = fact.rows_removed
     return told
 
 
