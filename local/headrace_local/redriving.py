@@ -73,23 +73,23 @@ class Redrive:
         Raises:
             CommandError: SQS refused; what was moved until then stays moved.
         """
-        try:
-            source = self._start()
-        except ClientError as error:
-            if error_code(error) not in _UNKNOWN_ACTION:
-                with told(self.dead_url, "sqs:StartMessageMoveTask"):
-                    raise
-            return self._one_by_one(about)
-        return self._watched(source)
-
-    def _start(self) -> str:
-        """Begins a task, unless one is under way; the queue's ARN, which names its tasks."""
         source = attribute(self.sqs, self.dead_url, "QueueArn")
-        latest = self._latest(source)
-        if latest is None or latest.get("Status") not in ("RUNNING", "CANCELLING"):
-            destination = attribute(self.sqs, self.inbox_url, "QueueArn")
-            self.sqs.start_message_move_task(SourceArn=source, DestinationArn=destination)
-        return source
+        destination = attribute(self.sqs, self.inbox_url, "QueueArn")
+        with told(self.dead_url, "sqs:StartMessageMoveTask"):
+            by_sqs = self._start(source, destination)
+        return self._watched(source) if by_sqs else self._one_by_one(about)
+
+    def _start(self, source: str, destination: str) -> bool:
+        """Begins a task, unless one is under way; False where there is no such thing as tasks."""
+        try:
+            latest = self._latest(source)
+            if latest is None or latest.get("Status") not in ("RUNNING", "CANCELLING"):
+                self.sqs.start_message_move_task(SourceArn=source, DestinationArn=destination)
+        except ClientError as error:
+            if error_code(error) in _UNKNOWN_ACTION:
+                return False
+            raise
+        return True
 
     def _latest(self, source: str) -> ListMessageMoveTasksResultEntryTypeDef | None:
         results = self.sqs.list_message_move_tasks(SourceArn=source, MaxResults=1)["Results"]

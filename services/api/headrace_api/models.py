@@ -64,6 +64,9 @@ class DropItem(BaseModel):
     duration_ms: int | None = Field(None, description="From landing to the end state.")
     load_ms: int | None = Field(None, description="The work of the load alone.")
     attempts: int
+    run: int = Field(
+        0, description="The run that it is in: 0, or a request in milliseconds since the epoch."
+    )
     reason: Reason | None = Field(None, description="Why it waits, was rejected or failed.")
     superseded_by: UUID | None = None
     retry_at: str | None = Field(None, description="When a waiting drop is tried again.")
