@@ -175,12 +175,16 @@ def _lines(told: Told) -> Iterator[tuple[str, str]]:
     yield "message", letter.message_id
     if letter.first_received_at:
         yield "first received", clock(letter.first_received_at)
-    yield "received", f"{count(letter.receives)} times, with this look"
+    yield "received", f"{_times(letter.receives)}, with this look"
     if isinstance(content, Unreadable):
         yield "why", content.why
         yield "begins", content.beginning
     else:
         yield from _last_error(told)
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{count(number)} times"
 
 
 def _last_error(told: Told) -> Iterator[tuple[str, str]]:

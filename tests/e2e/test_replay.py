@@ -113,7 +113,10 @@ def test_rejected_drop_that_is_replayed_unmended_is_rejected_again(
     assert done.returncode == 1
     assert done.stdout.startswith("rejected ")
     assert "one" in done.stdout
-    assert platform.get(f"/v1/drops/{drop_id}")["run"] > 0
+    drop = platform.get(f"/v1/drops/{drop_id}")
+    assert drop["run"] > 0
+    assert drop["landed_at"].startswith(drop["landed_timestamp"].removesuffix("Z"))
+    assert drop["sequencer"]
 
 
 def test_loaded_drop_is_unloaded_and_replayed_and_its_neighbours_stay(

@@ -199,6 +199,17 @@ def test_story_has_every_step_with_its_time_since_landing() -> None:
     assert "eleven" in text
 
 
+def test_later_run_is_timed_from_its_request() -> None:
+    run = round(LANDED_AT.timestamp() * 1000) + 86_400_000
+    ended = LANDED_AT + timedelta(days=1, milliseconds=240)
+    facts = {"run": run, "updated_at": ended, "duration_ms": 86_400_240}
+    assert an_item(state="loaded", **facts).took_ms == 240
+    assert an_item(state="loading", **facts).took_ms == 86_400_240
+    told = text_of(story(a_story(state="unloaded", rows_removed=7, **facts), NOW))
+    assert "240 ms from the request to unloaded" in told
+    assert "7 taken out of the table" in told
+
+
 def test_piped_view_prints_a_line_at_the_end_and_one_when_a_drop_waits() -> None:
     console, read = a_piped_console()
     journey = a_journey(an_item(state="loading"))

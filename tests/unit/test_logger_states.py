@@ -189,6 +189,7 @@ def test_attributes_are_those_of_the_log() -> None:
         "duration_ms": 84,
         "load_ms": 31,
         "attempts": 1,
+        "run": 0,
         "contract_id": str(LATER),
         "updated_at": "2026-11-20T12:00:00.204Z",
         "expires_at": int(landed.timestamp()) + 2 * 86_400,

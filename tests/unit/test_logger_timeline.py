@@ -16,11 +16,14 @@ from headrace_shared.facts import (
     DropRejected,
     DropRouted,
     DropSuperseded,
+    DropUnloaded,
     Fact,
     LoadFailed,
     LoadStarted,
     LoadSucceeded,
+    ReplayRequested,
     Stage,
+    UnloadRequested,
 )
 from headrace_shared.reasons import Reason
 from headrace_shared.testing.builders import EPOCH, a_drop
@@ -45,6 +48,10 @@ LOADED = LoadSucceeded(**at(3000), attempt=3, rows_loaded=7, bytes=10, duration_
 APPLIED = ContractApplied(**at(3000), attempt=3, changes=("made it",), duration_ms=9)
 REJECTED = DropRejected(**at(3000), attempt=3, stage=Stage.TRANSFORM, reason=REASON)
 SUPERSEDED = DropSuperseded(**at(3000), attempt=3, superseded_by=LATER)
+UNLOAD = UnloadRequested(**at(5000), run=5000)
+UNLOADED = DropUnloaded(**at(5100), run=5000, attempt=1, rows_removed=7)
+REPLAY = ReplayRequested(**at(9000), run=9000)
+REFUSED = DropRejected(**at(9100), run=9000, attempt=1, stage=Stage.LOAD, reason=REASON)
 
 
 def folded(*facts: Fact) -> Item:
@@ -61,12 +68,12 @@ def step(second: str, state: str, stage: str, status: str, attempt: int) -> dict
 
 MESSAGE = {"message": "The table is locked."}
 TIMELINE = {
-    "step#000000000#routed": step("00.100", "routed", "route", "success", 1),
-    "step#001000011#loading": step("00.200", "loading", "load", "success", 1),
-    "step#001000012#waiting": step("00.300", "waiting", "load", "fail", 1) | MESSAGE,
-    "step#001000021#loading": step("02.800", "loading", "load", "success", 2),
-    "step#002000000#failed": step("02.900", "failed", "test", "fail", 2) | MESSAGE,
-    "step#003000000#loaded": step("03.000", "loaded", "load", "success", 3),
+    "step#000000000000000000001#routed": step("00.100", "routed", "route", "success", 1),
+    "step#000000000000001000011#loading": step("00.200", "loading", "load", "success", 1),
+    "step#000000000000001000012#waiting": step("00.300", "waiting", "load", "fail", 1) | MESSAGE,
+    "step#000000000000001000021#loading": step("02.800", "loading", "load", "success", 2),
+    "step#000000000000002000000#failed": step("02.900", "failed", "test", "fail", 2) | MESSAGE,
+    "step#000000000000003000000#loaded": step("03.000", "loaded", "load", "success", 3),
 }
 
 
@@ -101,6 +108,29 @@ def test_timeline_says_when_and_why_in_whatever_order_facts_come(facts: list[Fac
 def test_fact_is_written_with_what_it_says(fact: Fact, expected: dict[str, Any]) -> None:
     item = folded(fact)
     assert {name: item.get(name) for name in expected} == expected
+
+
+RUNS: list[Fact] = [LOADED, UNLOAD, UNLOADED, REPLAY, REFUSED]
+
+
+@pytest.mark.parametrize("last", RUNS, ids=lambda fact: fact.detail_type)
+@given(data=st.data())
+def test_runs_of_a_drop_end_alike_in_whatever_order_facts_come(
+    last: Fact, data: st.DataObject
+) -> None:
+    until = RUNS[: RUNS.index(last) + 1]
+    item = folded(*data.draw(st.permutations(until)))
+    assert item == folded(*until)
+    # What an earlier run came to is told by the timeline alone.
+    assert {name for name in item if not name.startswith("step#")} == {
+        name for name in folded(last) if not name.startswith("step#")
+    }
+
+
+def test_unloaded_drop_tells_how_many_rows_went() -> None:
+    item = folded(LOADED, UNLOAD, UNLOADED)
+    assert (item["state"], item["rows_removed"], item["rows_loaded"]) == ("unloaded", 7, 0)
+    assert (item["run"], "load_ms" in item) == (5000, False)
 
 
 @pytest.mark.parametrize("fact", [ROUTED, STARTED, WAITS, AGAIN, FAILED])

@@ -44,14 +44,20 @@ Item = Mapping[str, Any]
 
 _OF_A_STATE = (
     "attention_pk",
+    "changes",
+    "contract_id",
+    "duration_ms",
+    "load_ms",
     "reason",
     "retry_at",
+    "rows_loaded",
+    "rows_quarantined",
     "rows_removed",
     "superseded_by",
     "traceparent",
 )
 """Attributes that belong to a state alone, and go when another one comes: what is left of an
-earlier one would depend on the order in which the facts came."""
+earlier one, or of an earlier run, would depend on the order in which the facts came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,24 +194,23 @@ def _of_fact(fact: Fact) -> dict[str, Any]:
     return told
 
 
+_STATES: Mapping[type[Fact], State] = {
+    ReplayRequested: State.REQUESTED,
+    UnloadRequested: State.REQUESTED,
+    DropRouted: State.ROUTED,
+    LoadStarted: State.LOADING,
+    LoadSucceeded: State.LOADED,
+    ContractApplied: State.LOADED,
+    DropRejected: State.REJECTED,
+    DropSuperseded: State.SUPERSEDED,
+    DropUnloaded: State.UNLOADED,
+}
+
+
 def _state(fact: Fact) -> State:
-    match fact:
-        case ReplayRequested() | UnloadRequested():
-            return State.REQUESTED
-        case DropRouted():
-            return State.ROUTED
-        case LoadStarted():
-            return State.LOADING
-        case LoadFailed():
-            return State.FAILED if fact.final else State.WAITING
-        case LoadSucceeded() | ContractApplied():
-            return State.LOADED
-        case DropRejected():
-            return State.REJECTED
-        case DropSuperseded():
-            return State.SUPERSEDED
-        case DropUnloaded():
-            return State.UNLOADED
+    if isinstance(fact, LoadFailed):
+        return State.FAILED if fact.final else State.WAITING
+    return _STATES[type(fact)]
 
 
 def _stage(fact: Fact) -> Stage:
