@@ -48,12 +48,10 @@ def redrive(
             f"Give --inbox-url or {inbox_variable(service)}.",
         )
     sqs = sqs_client(target)
-    about = waiting(sqs, target.dead_url)
-    if about == 0:
-        moved = Moved(0, finished=True, by_sqs=False)
-    else:
-        progress = _silent if as_json else _Told().progress
-        moved = Redrive(sqs, target.dead_url, target.inbox_url, timeout, progress).run(about)
+    progress = _silent if as_json else _Told().progress
+    moving = Redrive(sqs, target.dead_url, target.inbox_url, timeout, progress)
+    # Of a queue that was empty a minute ago SQS may still count none: its own task sees them.
+    moved = moving.run(waiting(sqs, target.dead_url))
     _conclude(service, moved, as_json=as_json)
     raise typer.Exit(0 if moved.finished else 1)
 

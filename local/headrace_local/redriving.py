@@ -76,36 +76,45 @@ class Redrive:
         source = attribute(self.sqs, self.dead_url, "QueueArn")
         destination = attribute(self.sqs, self.inbox_url, "QueueArn")
         with told(self.dead_url, "sqs:StartMessageMoveTask"):
-            by_sqs = self._start(source, destination)
-        return self._watched(source) if by_sqs else self._one_by_one(about)
+            before = self._start(source, destination)
+        return self._one_by_one(about) if before is None else self._watched(source, before)
 
-    def _start(self, source: str, destination: str) -> bool:
-        """Begins a task, unless one is under way; False where there is no such thing as tasks."""
+    def _start(self, source: str, destination: str) -> int | None:
+        """Begins a task, unless one is under way.
+
+        Returns:
+            when the task before it began, as SQS counts, which may be listed a moment longer; 0
+            if there was none; None where there is no such thing as tasks.
+        """
         try:
             latest = self._latest(source)
-            if latest is None or latest.get("Status") not in ("RUNNING", "CANCELLING"):
-                self.sqs.start_message_move_task(SourceArn=source, DestinationArn=destination)
+            if latest is not None and latest.get("Status") in ("RUNNING", "CANCELLING"):
+                return 0
+            self.sqs.start_message_move_task(SourceArn=source, DestinationArn=destination)
         except ClientError as error:
             if error_code(error) in _UNKNOWN_ACTION:
-                return False
+                return None
             raise
-        return True
+        return latest.get("StartedTimestamp", 0) if latest is not None else 0
 
     def _latest(self, source: str) -> ListMessageMoveTasksResultEntryTypeDef | None:
         results = self.sqs.list_message_move_tasks(SourceArn=source, MaxResults=1)["Results"]
         return results[0] if results else None
 
-    def _watched(self, source: str) -> Moved:
+    def _watched(self, source: str, before: int) -> Moved:
         deadline = self.clock() + self.patience_seconds
         while True:
             with told(self.dead_url, "sqs:ListMessageMoveTasks"):
                 task: Any = self._latest(source) or {}
+            if task.get("StartedTimestamp", 0) <= before:
+                task = {}
             number = int(task.get("ApproximateNumberOfMessagesMoved", 0))
             self.progress(number, int(task.get("ApproximateNumberOfMessagesToMove", number)))
             status = task.get("Status", "RUNNING")
-            if status == "FAILED":
+            if status in ("FAILED", "CANCELLED"):
+                why = task.get("FailureReason", f"it is {status.lower()}")
                 raise PlatformError(
-                    f"SQS gave the move up: {task.get('FailureReason', 'it does not say why')}.",
+                    f"SQS gave the move up: {why}.",
                     self.dead_url,
                     f"{number} messages were moved; run the command again for the others.",
                 )

@@ -82,9 +82,10 @@ def a_redrive(sqs: FakeSqs, patience_seconds: float = 60) -> tuple[Redrive, list
     )
 
 
-def a_task(status: str, moved: int, **more: Any) -> dict[str, Any]:
+def a_task(status: str, moved: int, started: int = 2, **more: Any) -> dict[str, Any]:
     return {
         "Status": status,
+        "StartedTimestamp": started,
         "ApproximateNumberOfMessagesMoved": moved,
         "ApproximateNumberOfMessagesToMove": 12,
         **more,
@@ -121,12 +122,12 @@ def test_messages_that_somebody_else_holds_are_said_to_be_left() -> None:
 
 
 def test_task_of_sqs_is_started_and_watched_to_its_end() -> None:
-    tasks = [a_task("COMPLETED", 3), a_task("RUNNING", 5), a_task("COMPLETED", 12)]
-    sqs = FakeSqs(tasks=tasks)
+    earlier, late_news = a_task("COMPLETED", 3, started=1), a_task("COMPLETED", 3, started=1)
+    sqs = FakeSqs(tasks=[earlier, late_news, a_task("RUNNING", 5), a_task("COMPLETED", 12)])
     redrive, heard = a_redrive(sqs)
     assert redrive.run(12) == Moved(12, finished=True, by_sqs=True)
     assert sqs.started == [{"SourceArn": f"arn:{DEAD}", "DestinationArn": f"arn:{INBOX}"}]
-    assert heard == [(5, 12), (12, 12)]
+    assert heard == [(0, 0), (5, 12), (12, 12)]
     assert not sqs.calls
 
 
@@ -138,18 +139,20 @@ def test_task_that_runs_already_is_watched_and_no_second_started() -> None:
 
 def test_task_that_fails_says_why() -> None:
     failed = a_task("FAILED", 4, FailureReason="CouldNotDetermineMessageSource")
-    sqs = FakeSqs(tasks=[a_task("COMPLETED", 0), failed])
+    sqs = FakeSqs(tasks=[a_task("COMPLETED", 0, started=1), failed])
     with pytest.raises(PlatformError, match="CouldNotDetermineMessageSource"):
         a_redrive(sqs)[0].run(12)
 
 
 def test_watching_ends_with_patience() -> None:
-    sqs = FakeSqs(tasks=[a_task("COMPLETED", 0), *(a_task("RUNNING", 1) for _ in range(9))])
+    sqs = FakeSqs(
+        tasks=[a_task("COMPLETED", 0, started=1), *(a_task("RUNNING", 1) for _ in range(9))]
+    )
     assert a_redrive(sqs, 3)[0].run(12) == Moved(1, finished=False, by_sqs=True)
 
 
 def test_refusal_of_the_task_is_no_reason_to_go_one_by_one() -> None:
-    sqs = FakeSqs("a", tasks=[a_task("COMPLETED", 0), a_task("COMPLETED", 0)])
+    sqs = FakeSqs("a", tasks=[a_task("COMPLETED", 0, started=1), a_task("COMPLETED", 0)])
     sqs.deaf = True
     with pytest.raises(UserError, match="does not let"):
         a_redrive(sqs)[0].run(1)
