@@ -20,8 +20,19 @@ from headrace_local.errors import PlatformError, UserError
 from headrace_local.stack import Stack
 
 AWKWARD = "postgresql://headrace:a b'c$d@127.0.0.1:5432/warehouse"
-COMMANDS = tuple(
-    "up drop status show rebuild replay unload dead redrive demo env doctor".split()
+COMMANDS = (
+    "up",
+    "drop",
+    "status",
+    "show",
+    "rebuild",
+    "replay",
+    "unload",
+    "dead",
+    "redrive",
+    "demo",
+    "env",
+    "doctor",
 )
 
 
