@@ -62,7 +62,7 @@ class _Fact(BaseModel):
 class DropRouted(_Fact):
     """A drop landed at a good key: somebody may load it.
 
-    `request` is the latest replay that led to this, as its run; 0 where there was none.
+    `request` is the replay that led to this, as its run; 0 where none did.
     """
 
     detail_type: ClassVar[str] = "Drop Routed"

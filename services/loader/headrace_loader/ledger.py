@@ -37,7 +37,8 @@ _ENTER: Final[LiteralString] = """
     """
 
 _REQUESTED: Final[LiteralString] = """
-    update headrace.ledger set request = %(request)s, run = greatest(run + 1, %(request)s),
+    update headrace.ledger set request = greatest(request, %(request)s),
+        run = greatest(run + 1, %(request)s),
         contract_order = greatest(contract_order, %(contract_order)s), unloaded = %(unloaded)s
     where drop_id = %(drop_id)s returning run, contract_order
     """
@@ -67,9 +68,13 @@ class Entry:
     unloaded: bool
     reopened: bool
 
-    def answers(self, request: int) -> bool:
-        """Whether the drop is at its end, for this request too."""
-        return not self.reopened and request <= self.request
+    def answers(self, request: int, order: UUID) -> bool:
+        """Whether the drop is at its end, for this request too, whose contract order this is.
+
+        A replay that comes after a later request still counts for the contract: which one that is
+        must not depend on the order in which requests come.
+        """
+        return not self.reopened and request <= self.request and order <= self.contract_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,25 +127,29 @@ async def claim(
     entry = await find(connection, drop, lock=True)
     if entry is None:
         return Superseded(await _other_id(connection, drop), repeated=True)
-    if request > entry.request:
-        run, order = await requested(connection, drop, request, unloaded=False)
-        return Claim(run, order, unloaded=False, before=entry.outcome)
-    if entry.reopened:
-        return Claim(entry.run, entry.contract_order, entry.unloaded, entry.outcome)
-    return entry.outcome
+    if entry.answers(request, order):
+        return entry.outcome
+    if request > entry.request or order > entry.contract_order:
+        unloaded = entry.unloaded and request <= entry.request
+        run, order = await requested(connection, drop, request, order, unloaded=unloaded)
+        return Claim(run, order, unloaded, entry.outcome)
+    return Claim(entry.run, entry.contract_order, entry.unloaded, entry.outcome)
 
 
 async def requested(
-    connection: AsyncConnection[Any], drop: Drop, request: int, *, unloaded: bool
+    connection: AsyncConnection[Any], drop: Drop, request: int, order: UUID, *, unloaded: bool
 ) -> tuple[int, UUID]:
-    """Notes a request for a drop that is in the ledger; answers with its run and contract order."""
+    """Notes a request for a drop that is in the ledger; answers with its run and contract order.
+
+    Args:
+        order: the contract order of a replay; the drop id for an unload, which reads no file.
+    """
     cursor = await connection.execute(
         _REQUESTED,
         {
             "drop_id": drop.drop_id,
             "request": request,
-            # An unload reads no file: the contract of the latest replay stays the right one.
-            "contract_order": drop.drop_id if unloaded else contract_order(drop, request),
+            "contract_order": order,
             "unloaded": unloaded,
         },
     )
@@ -167,18 +176,9 @@ def ending(outcome: Outcome) -> dict[str, Any]:
         "rows": counted.rows if counted else 0,
         "rows_removed": counted.rows_removed if counted else 0,
         "contract_id": None if isinstance(outcome, Applied) else outcome.contract_id,
-        "superseded_by": _because_of(outcome),
+        "superseded_by": outcome.by if isinstance(outcome, Superseded) else None,
         "reason": Jsonb(outcome.reason.model_dump()) if isinstance(outcome, Rejected) else None,
     }
-
-
-def _because_of(outcome: Outcome) -> UUID | None:
-    match outcome:
-        case Superseded(by=by):
-            return by
-        case Rejected(earlier=earlier):
-            return earlier
-    return None
 
 
 def _entry(row: dict[str, Any]) -> Entry:
@@ -199,7 +199,7 @@ def _outcome(row: dict[str, Any]) -> Outcome:
             return Superseded(row["superseded_by"], contract_id, repeated=True, run=run)
         case "rejected":
             reason = Reason.model_validate(row["reason"])
-            return Rejected(reason, contract_id, row["superseded_by"], repeated=True, run=run)
+            return Rejected(reason, contract_id, repeated=True, run=run)
         case "unloaded":
             rows, removed = row["rows_loaded"], row["rows_removed"]
             return Unloaded(removed, rows, contract_id, repeated=True, run=run)

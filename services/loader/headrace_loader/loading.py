@@ -100,6 +100,8 @@ class Loading:
                 raise TransientError(f"the drop {drop.drop_id} has not been loaded yet")
             if request <= entry.request:
                 return entry.outcome
+            if entry.reopened:
+                raise TransientError(f"the drop {drop.drop_id} is about to be loaded again")
             run = await transaction.requested(request)
             if not isinstance(entry.outcome, Loaded):
                 return replace(entry.outcome, run=run)
@@ -114,13 +116,12 @@ class Loading:
         return self._warehouse.reopened(drop)
 
     async def _load_alone(self, drop: Drop, attempt: int, request: int) -> Outcome:
-        entry = await self._warehouse.entry(drop)
-        if entry is not None and entry.answers(request):
+        entry, order = await self._warehouse.entry(drop), ledger.contract_order(drop, request)
+        if entry is not None and entry.answers(request, order):
             return entry.outcome
         this = _Try(drop, request, attempt, now(), again=entry is not None)
         if drop.action is Action.SCHEMA:
             return await self._apply_contract(this)
-        order = ledger.contract_order(drop, request)
         if entry is not None:
             order = max(order, entry.contract_order)
         stored = await self._warehouse.contract(drop, order)

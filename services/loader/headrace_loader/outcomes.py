@@ -54,14 +54,10 @@ class Unloaded(_Ended):
 
 @dataclass(frozen=True, slots=True)
 class Rejected(_Ended):
-    """The drop cannot be loaded; nothing of it is.
-
-    `earlier`: the earlier version of the same key that is the cause, if one is.
-    """
+    """The drop cannot be loaded; nothing of it is."""
 
     reason: Reason
     contract_id: UUID | None = field(default=None, compare=False)
-    earlier: UUID | None = field(default=None, compare=False)
 
 
 Outcome = Loaded | Applied | Superseded | Unloaded | Rejected

@@ -51,10 +51,11 @@ def place(
         return Superseded(standing.overtaken_by, stored.contract_id, run=claim.run)
     refusal = _refusal(drop, stored.contract, standing)
     if refusal is not None:
-        return Rejected(refusal, stored.contract_id, standing.earlier_version, run=claim.run)
-    rowless = claim.unloaded or standing.replaced_by is not None
-    if rowless and drop.action is Action.APPEND:
+        return Rejected(refusal, stored.contract_id, run=claim.run)
+    if standing.replaced_by is not None and drop.action is Action.APPEND:
         return rowless_end(standing, claim, rows=0)
+    # An unloaded file is read all the same: whether it would be rejected bears on others.
+    rowless = claim.unloaded or standing.replaced_by is not None
     upsert, shape = drop.action is Action.UPSERT, in_force.contract
     overtaken = standing.later_upserts and bool(shape.primary_key)
     return Placement(

@@ -48,7 +48,7 @@ _OTHER_VERSIONS: Final[LiteralString] = """
     where bucket = %(bucket)s and key = %(key)s and (
         (%(rejected)s and superseded_by = %(drop_id)s)
         or (%(gives_back)s and drop_id < %(drop_id)s and outcome <> 'rejected')
-        or (not %(rejected)s and drop_id > %(drop_id)s and outcome in ('loaded', 'unloaded')
+        or (drop_id > %(drop_id)s and outcome in ('loaded', 'unloaded')
             and (select contract ->> 'on_reupload' = 'reject' from headrace.contracts
                   where contracts.drop_id = entry.contract_id)))
     """
@@ -101,11 +101,11 @@ async def earlier(connection: AsyncConnection[Any], drop: Drop) -> bool:
 async def other_versions(
     connection: AsyncConnection[Any], drop: Drop, *, rejected: bool, gives_back: bool
 ) -> bool:
-    """Opens the versions of the drop's key whose end hangs on how this one ended.
+    """Opens the versions of the drop's key whose end hangs on this one: later ones that would
+    have been turned away, had it come first, and earlier ones that it does not replace any more.
 
     Args:
-        rejected: how this one ended. Those that were turned away for its sake get another chance;
-            else those that would have been turned away, had it come first, are looked at again.
+        rejected: how it ended.
         gives_back: it may have taken rows of earlier versions away, and does not any more.
     """
     cursor = await connection.execute(
@@ -140,9 +140,4 @@ def _table(drop: Drop) -> dict[str, Any]:
 
 def _routed(row: dict[str, Any]) -> DropRouted:
     drop = drop_of(row)
-    return DropRouted(
-        drop=drop,
-        run=row["run"],
-        request=row["request"],
-        traceparent=traceparent(drop.drop_id),
-    )
+    return DropRouted(drop=drop, run=row["run"], traceparent=traceparent(drop.drop_id))

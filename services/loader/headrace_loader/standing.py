@@ -43,7 +43,7 @@ _STANDING: Final[LiteralString] = """
         (select drop_id from versions where drop_id > %(drop_id)s
             and outcome in ('loaded', 'unloaded') and on_reupload = 'replace'
           order by drop_id desc limit 1) as replaced_by,
-        (select drop_id from versions where drop_id < %(drop_id)s and outcome <> 'rejected'
+        (select drop_id from versions where drop_id < %(drop_id)s
           order by drop_id limit 1) as earlier_version,
         in_force.drop_id as in_force_id, in_force.contract as in_force,
         own.drop_id as contract_id, own.contract as contract
@@ -72,7 +72,7 @@ class Standing:
         later_rows: drops that landed after it are loaded already.
         later_upserts: upserts among them.
         replaced_by: a later version of its key that replaces earlier ones.
-        earlier_version: the first version of its key, if that is another drop.
+        earlier_version: the first version of its key, if that is another drop; however it ended.
         contract: the one of the drop's place; None as long as the table has none.
         in_force: the one that the table has the shape of.
     """

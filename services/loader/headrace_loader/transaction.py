@@ -74,7 +74,9 @@ class LoadTransaction:
 
     async def requested(self, request: int) -> int:
         """Notes that the drop is to be unloaded; answers with its run."""
-        run, _ = await ledger.requested(self._connection, self._drop, request, unloaded=True)
+        run, _ = await ledger.requested(
+            self._connection, self._drop, request, self._drop.drop_id, unloaded=True
+        )
         return run
 
     async def standing(self, claim: Claim) -> Standing:
