@@ -31,6 +31,7 @@ CATALOGUE: Final[dict[str, str]] = {
     "drops.reopened": "Drops that were read under another contract are routed again.",
     "contract.applied": "A table was made or changed by its contract.",
     "ledger.migrated": "The ledger's tables were made or brought up to date.",
+    "warehouse.unexplained": "A SQLSTATE that sqlstate.py has no row for; taken as transient.",
     "log.updated": "A fact moved a drop's item in the log.",
     "log.unchanged": "A repeated or late fact; at most it completed the timeline.",
     "request.answered": "The API answered a request.",

@@ -6,30 +6,153 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import psycopg
 
 from headrace_shared.errors import HeadraceError, TransientError
-from headrace_shared.reasons import BadRow
+from headrace_shared.logging import get_logger
+from headrace_shared.reasons import BadRow, Reason
+
+_log = get_logger(__name__)
 
 MAX_VALUE_CHARACTERS: Final = 120
 MAX_REASON_CHARACTERS: Final = 200
 """Postgres repeats the whole value in its message, and a value may have a gigabyte."""
-
-_BAD_ROW_CLASSES: Final = ("22", "23")
-"""Data exceptions and broken constraints: the fault lies in the rows."""
-
-_DDL_CLASSES: Final = ("0A", "22", "23", "2B", "42", "54")
-"""Not supported, bad data, broken constraints, dependent objects, wrong names, limits."""
 
 CHARACTER_NOT_IN_REPERTOIRE: Final = "22021"
 """Bytes that are not of the encoding, or a NUL."""
 
 _COPY_PLACE: Final = re.compile(r"COPY \S+, line (?P<line>\d+)(?:, column (?P<column>[^:]+))?")
 _COPY_VALUE: Final = re.compile(r", column [^:]+: \"(?P<value>.*)\"\Z", re.DOTALL)
+
+_THEN: Final = (
+    "Headrace tries again by itself; what it has given up by then comes back with "
+    "`headrace redrive loader`."
+)
+
+
+class Meaning(StrEnum):
+    """What becomes of the work that met an error."""
+
+    TRANSIENT = "tried again"
+    ROWS = "the drop is rejected"
+    CONTRACT = "the contract is refused"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A row of the table.
+
+    Args:
+        name: the appendix's name of the code or class.
+        in_rows: its meaning while rows are being written.
+        in_ddl: its meaning while a table is given its shape.
+        remedy: what somebody has to do before another try can succeed; empty for nothing.
+    """
+
+    name: str
+    in_rows: Meaning = Meaning.TRANSIENT
+    in_ddl: Meaning = Meaning.TRANSIENT
+    remedy: str = ""
+
+
+def _fault(name: str) -> State:
+    return State(name, Meaning.ROWS, Meaning.CONTRACT)
+
+
+def _ddl(name: str) -> State:
+    return State(name, in_ddl=Meaning.CONTRACT)
+
+
+def _mend(name: str, remedy: str) -> State:
+    return State(name, remedy=remedy)
+
+
+STATES: Final[Mapping[str, State]] = {
+    # The server or the way to it went away; the transaction rolled back.
+    "08": State("connection_exception"),
+    "57": State("operator_intervention"),
+    "57014": _mend(
+        "query_canceled", "If it goes on, look who cancels, or raise the role's statement_timeout."
+    ),
+    "57P01": State("admin_shutdown"),
+    "57P02": State("crash_shutdown"),
+    "57P03": State("cannot_connect_now"),
+    "57P04": _mend("database_dropped", "Restore the database, or mend HEADRACE_WAREHOUSE_DSN."),
+    "25P03": State("idle_in_transaction_session_timeout"),
+    "25P04": _mend("transaction_timeout", "If it goes on, raise the role's transaction_timeout."),
+    # A failover leaves the loader on what is a standby now, until its name leads elsewhere.
+    "25006": _mend(
+        "read_only_sql_transaction",
+        "In a failover nothing; if it stays, point HEADRACE_WAREHOUSE_DSN at the writer.",
+    ),
+    # Others were at the same rows or the same lock; one of them had to give way.
+    "40": State("transaction_rollback"),
+    "40001": State("serialization_failure"),
+    "40P01": State("deadlock_detected"),
+    "55006": State("object_in_use"),
+    "55P03": State("lock_not_available"),
+    # The server has too little of something; loads that end give some of it back.
+    "53": State("insufficient_resources"),
+    "53100": _mend("disk_full", "Make room on the warehouse's disk."),
+    "53300": _mend(
+        "too_many_connections", "Raise max_connections, or lower HEADRACE_LOADS of the loaders."
+    ),
+    # Postgres or its machine is at fault; a restart or a failover may mend it.
+    "58": _mend("system_error", "Look at the warehouse's own log."),
+    "XX": _mend("internal_error", "Look at the warehouse's own log."),
+    # Neither the rows nor the contract can help it, so neither is refused for it.
+    "28": _mend(
+        "invalid_authorization_specification",
+        "Mend the user or the password in HEADRACE_WAREHOUSE_DSN.",
+    ),
+    "3D000": _mend("invalid_catalog_name", "Make the database that HEADRACE_WAREHOUSE_DSN names."),
+    "3F000": _mend("invalid_schema_name", "The schema was dropped by hand: restore it."),
+    "42501": _mend(
+        "insufficient_privilege",
+        "Grant the loader's role what the message names; to change a table it must own it.",
+    ),
+    "42703": _mend("undefined_column", "A column was dropped or renamed by hand: restore it."),
+    "42P01": _mend(
+        "undefined_table",
+        "The table was dropped or renamed by hand: restore it, or replay its contract, which "
+        "makes it again, and `headrace rebuild` it.",
+    ),
+    "42P07": _mend(
+        "duplicate_table", "Something made by hand has the table's name: rename or drop it."
+    ),
+    # While rows are written, a value or a constraint is broken by them. In DDL it is by the rows
+    # that are there, which a changed column reads again.
+    "22": _fault("data_exception"),
+    "23": _fault("integrity_constraint_violation"),
+    # A row too wide for a page, or a key too long for its index; in DDL too many columns.
+    "54": _fault("program_limit_exceeded"),
+    "54011": _fault("too_many_columns"),
+    # The contract's change is not one that this table can take, however often it is tried.
+    # While rows are written, 0A000 is a cached plan that a change of the table has overtaken.
+    "0A000": _ddl("feature_not_supported"),
+    "2BP01": _ddl("dependent_objects_still_exist"),
+    "42611": _ddl("invalid_column_definition"),
+    "42701": _ddl("duplicate_column"),
+    "42704": _ddl("undefined_object"),
+    "42710": _ddl("duplicate_object"),
+    "42804": _ddl("datatype_mismatch"),
+    "42809": _ddl("wrong_object_type"),
+    "42830": _ddl("invalid_foreign_key"),
+    "42846": _ddl("cannot_coerce"),
+    "42883": _ddl("undefined_function"),
+    "42P16": _ddl("invalid_table_definition"),
+    "42P17": _ddl("invalid_object_definition"),
+}
+"""By code, or by class (its first two characters) for those of its codes that have no row.
+
+A state without a row is transient too, and logged: the redrive limit catches what is not.
+"""
 
 
 class CopyRefusedError(HeadraceError):
@@ -45,30 +168,23 @@ class DdlRefusedError(HeadraceError):
     """The table cannot take the shape that a contract asks for."""
 
 
+def state_of(sqlstate: str | None) -> State | None:
+    """The row of the table for a SQLSTATE: its own, else that of its class, else none."""
+    code = sqlstate or ""
+    return STATES.get(code) or STATES.get(code[:2])
+
+
 @contextmanager
 def ddl_errors() -> Iterator[None]:
-    """Raises DdlRefusedError where the contract, or the rows that are there, are at fault."""
+    """Raises DdlRefusedError where the contract, or the rows that are there, are at fault; other
+    errors pass through."""
     try:
         yield
     except psycopg.Error as error:
-        sqlstate = error.sqlstate or ""
-        if sqlstate[:2] not in _DDL_CLASSES:
+        state = state_of(error.sqlstate)
+        if state is None or state.in_ddl is not Meaning.CONTRACT:
             raise
         raise DdlRefusedError(_told(error)) from error
-
-
-@contextmanager
-def warehouse_errors(what: str) -> Iterator[None]:
-    """No driver error leaves the adapter: whatever is not known to be permanent is transient.
-
-    Among the transient: lost connections (08, 57P), serialization failures and deadlocks (40),
-    full disks and too many connections (53), lock time-outs (55P03), a read-only server (25006).
-    The redrive limit catches what turns out not to be.
-    """
-    try:
-        yield
-    except psycopg.Error as error:
-        raise TransientError(f"{what}: {_told(error)}") from error
 
 
 @contextmanager
@@ -77,10 +193,20 @@ def copy_errors() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        sqlstate = error.sqlstate or ""
-        if sqlstate[:2] not in _BAD_ROW_CLASSES:
+        state = state_of(error.sqlstate)
+        if state is None or state.in_rows is not Meaning.ROWS:
             raise
-        raise CopyRefusedError(first_bad_row(error), sqlstate) from error
+        raise CopyRefusedError(first_bad_row(error), error.sqlstate or "") from error
+
+
+@contextmanager
+def warehouse_errors(what: str) -> Iterator[None]:
+    """Raises TransientError for every driver error, with what somebody has to do about it, if
+    anything; no driver error leaves the adapter."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _transient(what, error) from error
 
 
 def first_bad_row(error: psycopg.Error) -> BadRow:
@@ -102,6 +228,27 @@ def shortened(text: str, limit: int = MAX_VALUE_CHARACTERS) -> str:
     made visible."""
     plain = text[: limit + 1].replace("\0", "\\0")
     return plain if len(plain) <= limit else f"{plain[:limit]}..."
+
+
+def _transient(what: str, error: psycopg.Error) -> TransientError:
+    state, message = state_of(error.sqlstate), f"{what}: {_told(error)}"
+    if state is None and not _is_lost_connection(error):
+        # Without its traceback, which repeats the row that Postgres names in its detail.
+        _log.warning(
+            "warehouse.unexplained", sqlstate=error.sqlstate, error=type(error).__name__, work=what
+        )
+    if state is None or not state.remedy:
+        return TransientError(message)
+    reason = Reason(
+        code="warehouse_needs_attention", message=message, remedy=f"{state.remedy} {_THEN}"
+    )
+    return TransientError(message, reason=reason)
+
+
+def _is_lost_connection(error: psycopg.Error) -> bool:
+    """Said by the driver or the pool, not by a server, so without a SQLSTATE."""
+    own = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return own and error.sqlstate is None
 
 
 def _told(error: psycopg.Error) -> str:
