@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from psycopg import AsyncConnection, sql
 
@@ -15,7 +16,7 @@ from headrace_loader.copying import copy_statement
 from headrace_loader.csv_stream import without_end_marker
 from headrace_loader.evolution import reshape
 from headrace_loader.ledger import Claim
-from headrace_loader.outcomes import Loaded, Outcome, Rejected, Unloaded
+from headrace_loader.outcomes import Loaded, Outcome, Rejected, Superseded, Unloaded
 from headrace_loader.sqlstate import copy_errors, ddl_errors
 from headrace_loader.staging import STAGED, Place, Staging, Target
 from headrace_loader.standing import Standing, standing
@@ -85,7 +86,7 @@ class LoadTransaction:
 
     async def undo(self, claim: Claim) -> None:
         """Takes the rows of the drop's run before this one out."""
-        if not isinstance(claim.before, Loaded | Unloaded):
+        if not _took_effect(self._drop, claim.before):
             return
         await self._connection.execute(
             sql.SQL("delete from {} where {} = %s").format(self._place.identifier, _LINEAGE),
@@ -247,14 +248,29 @@ class LoadTransaction:
         return Target(self._place, shape)
 
 
+def _took_effect(drop: Drop, outcome: Outcome | None) -> bool:
+    """Whether a drop that ended so has changed its table: an upsert that was superseded by a later
+    version of its key has still taken its keys away."""
+    if isinstance(outcome, Superseded):
+        return drop.action is Action.UPSERT
+    return isinstance(outcome, Loaded | Unloaded)
+
+
 def _gives_back(drop: Drop, before: Outcome | None, now: Outcome) -> bool:
     """Whether rows of earlier drops have to come back: this one had taken some away, and does not
     do so now, or takes others."""
-    if not isinstance(before, Loaded | Unloaded):
+    if not _took_effect(drop, before):
         return False
-    if not isinstance(now, Loaded | Unloaded):
+    if not _took_effect(drop, now):
         return True
-    return drop.action is not Action.TRUNCATE and before.contract_id != now.contract_id
+    return drop.action is not Action.TRUNCATE and _contract(before) != _contract(now)
+
+
+def _contract(outcome: Outcome | None) -> UUID | None:
+    match outcome:
+        case Loaded() | Unloaded() | Superseded():
+            return outcome.contract_id
+    return None
 
 
 async def _without_stalling(blocks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
