@@ -92,10 +92,11 @@ def canonical_type(text: str) -> str:
 def widens(old: str, new: str) -> bool:
     """Whether every value of one type is the same value of the other; types in canonical spelling.
 
-    Not among them, though a cast exists: char(n) to text trims blanks, json to jsonb changes the
-    text, date to timestamp reads other texts, bigint to double precision rounds.
+    A type widens itself, and a widening of a widening is one. Not among them, though a cast
+    exists: char(n) to text trims blanks, json to jsonb changes the text, date to timestamp reads
+    other texts, bigint to double precision rounds.
     """
-    if (old, new) in _WIDER:
+    if old == new or (old, new) in _WIDER:
         return True
     numeric, length = _NUMERIC.match(old), _VARYING.match(old)
     if numeric:

@@ -197,6 +197,13 @@ def test_widening_twice_is_a_widening(first: str, second: str, third: str) -> No
         assert widens(first, third)
 
 
+@given(*[st.sampled_from(TYPES)] * 2)
+def test_widening_there_and_back_is_the_same_type(first: str, second: str) -> None:
+    assert widens(first, first)
+    if widens(first, second) and widens(second, first):
+        assert first == second
+
+
 def test_types_that_lose_something_are_no_widening() -> None:
     losing = [
         ("character(5)", "text"),
