@@ -15,12 +15,15 @@ from headrace_shared.facts import (
     DropRejected,
     DropRouted,
     DropSuperseded,
+    DropUnloaded,
     Fact,
     LoadFailed,
     LoadStarted,
     LoadSucceeded,
+    ReplayRequested,
     Stage,
     UnknownFactError,
+    UnloadRequested,
     decode,
     encode,
 )
@@ -39,6 +42,9 @@ EVERY: tuple[Fact, ...] = (
     LoadFailed(drop=a_drop(), attempt=2, final=False, reason=REASON, retry_in_seconds=4.5),
     DropSuperseded(drop=a_drop(), attempt=1, superseded_by=UUID(int=7)),
     ContractApplied(drop=a_drop(), attempt=1, changes=("table created",), duration_ms=5),
+    ReplayRequested(drop=a_drop(), run=1_795_176_240_123),
+    UnloadRequested(drop=a_drop(), run=1_795_176_240_123),
+    DropUnloaded(drop=a_drop(), run=1_795_176_240_123, attempt=1, rows_removed=3),
 )
 
 

@@ -74,7 +74,6 @@ def test_good_key_is_routed(key: str) -> None:
         ("headrace/append/ledger/a.csv", "database_name_unsafe"),
         ('d";drop/append/users/a.csv', "database_name_unsafe"),
         ("dev/delete/users/a.csv", "action_unknown"),
-        ("dev/upsert/users/a.csv", "action_unknown"),
         ("dev/append/1users/a.csv", "table_name_unsafe"),
         (f"dev/append/{'u' * 64}/a.csv", "table_name_unsafe"),
         ("dev/append/users/a.parquet", "file_type_unsupported"),

@@ -1,0 +1,342 @@
+"""One chaos run: land, strike, come to rest, repair, compare."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import boto3
+import psycopg
+from psycopg import sql
+
+from headrace_local.platform import PlatformOptions
+from headrace_local.ports import free_port
+from headrace_local.stack import DATA_FOLDER, FILE_NAME, PLACE_VARIABLE
+from tests.chaos.assault import Assault
+from tests.chaos.checker import Difference, Drop, Held, differences, drop_id, expected
+from tests.chaos.proxy import FaultProxy, Rates
+from tests.chaos.witness import Witness
+from tests.chaos.world import DATABASE, File, World
+from tests.running_platform import RunningPlatform, running
+
+VISIBILITY_SECONDS: Final = 6
+LOADERS: Final = 3
+PREFIX: Final = "headrace"
+ACCOUNT: Final = "000000000000"
+
+_ENDS: Final = frozenset({"loaded", "rejected", "superseded", "unloaded"})
+_REST_SECONDS: Final = 240
+_UNLOAD_SHARE: Final = 0.02
+_COMMAND_SECONDS: Final = 180
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how hard.
+
+    Args:
+        files_per_second: about so many land.
+        pause_seconds: the longest pause between two blows.
+    """
+
+    seed: int
+    seconds: float
+    tables: int
+    files_per_second: float
+    pause_seconds: float
+    postgres_restarts: int
+    most_lost: int = 5
+
+
+@dataclass
+class Report:
+    """What happened, and what is wrong; nothing should be."""
+
+    plan: Plan
+    drops: int = 0
+    deliveries: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    blows: Counter[str] = field(default_factory=Counter)
+    unloaded: int = 0
+    redriven: int = 0
+    repaired: int = 0
+    rows: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    landing_seconds: float = 0
+    rest_seconds: float = 0
+    longest_recovery_seconds: float = 0
+    unended: list[str] = field(default_factory=list)
+    wrong: list[Difference] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing lost, nothing doubled, nothing wrong."""
+        return not self.wrong and not self.unended
+
+    def __str__(self) -> str:
+        lost = sum(sum(one.missing.values()) for one in self.wrong)
+        extra = sum(sum(one.extra.values()) for one in self.wrong)
+        ended = sum(len(one.ended_otherwise) for one in self.wrong) + len(self.unended)
+        rate = self.drops / self.landing_seconds if self.landing_seconds else 0
+        lines = [
+            f"seed        {self.plan.seed}",
+            f"drops       {self.drops:,} on {self.plan.tables} tables, {rate:.1f} a second",
+            f"ends        {_counted(self.ends)}",
+            f"deliveries  {self.deliveries:,}",
+            f"faults      {sum(self.faults.values()):,}: {_counted(self.faults)}",
+            f"blows       {sum(self.blows.values()):,}: {_counted(self.blows)}",
+            f"requests    {self.unloaded} unloads, {self.redriven} redriven",
+            f"repaired    {self.repaired} by verify",
+            f"rows        {self.rows:,}",
+            f"longest     {self.longest_recovery_seconds:.1f} s without a drop that ended",
+            f"rest        came after {self.rest_seconds:.1f} s",
+            f"lost {lost}, doubled or too many {extra}, ended wrongly {ended}",
+        ]
+        return "\n".join([*lines, *map(str, self.wrong), *self.unended])
+
+
+def run(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Report:
+    """Runs it on a fresh platform in this folder."""
+    aws_port = free_port()
+    proxy = FaultProxy(aws_port, plan.seed, Rates(), plan.most_lost)
+    proxy.start()
+    try:
+        with running(_options(folder, aws_port, proxy.port)) as platform:
+            return _Run(plan, platform, proxy, folder / DATA_FOLDER / FILE_NAME, tell).whole()
+    finally:
+        proxy.stop()
+
+
+def _options(folder: Path, aws_port: int, proxy_port: int) -> PlatformOptions:
+    endpoint = f"http://127.0.0.1:{proxy_port}"
+    env = {
+        service: {
+            "AWS_ENDPOINT_URL": endpoint,
+            "HEADRACE_INBOX_URL": f"{endpoint}/{ACCOUNT}/{PREFIX}-{service}",
+            "HEADRACE_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
+            "HEADRACE_LOCK_TIMEOUT_SECONDS": "3",
+        }
+        for service in ("router", "loader", "logger")
+    }
+    return PlatformOptions(
+        data_dir=folder / DATA_FOLDER,
+        scale={"loader": LOADERS},
+        api_port=free_port(),
+        aws_port=aws_port,
+        service_env=env,
+    )
+
+
+class _Run:
+    def __init__(
+        self,
+        plan: Plan,
+        platform: RunningPlatform,
+        proxy: FaultProxy,
+        stack_file: Path,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._plan = plan
+        self._platform = platform
+        self._proxy = proxy
+        self._stack_file = stack_file
+        self._tell = tell
+        self._random = random.Random(plan.seed)
+        self._files: dict[tuple[str, str], list[File]] = {}
+        self._unloaded: set[UUID] = set()
+        self._report = Report(plan)
+        session = boto3.Session(
+            platform.stack.aws_access_key_id,
+            platform.stack.aws_secret_access_key,
+            region_name=platform.stack.aws_region,
+        )
+        endpoint = platform.stack.aws_endpoint_url
+        events = session.client("events", endpoint_url=endpoint)
+        self._dynamodb = session.client("dynamodb", endpoint_url=endpoint)
+        self._witness = Witness(platform.sqs, events, platform.stack.lake_bucket)
+
+    def whole(self) -> Report:
+        """Every step in its order."""
+        assault = Assault(
+            self._platform, self._plan.seed, self._plan.pause_seconds, self._plan.postgres_restarts
+        )
+        self._proxy.calm = False
+        assault.start()
+        try:
+            self._land()
+        finally:
+            assault.stop()
+            self._proxy.calm = True
+        self._report.blows = assault.blows
+        self._report.longest_recovery_seconds = assault.longest_recovery_seconds
+        self._tell("the faults are over; waiting for rest")
+        self._come_to_rest()
+        self._compare()
+        return self._report
+
+    def _land(self) -> None:
+        world = World(self._plan.seed, self._plan.tables)
+        started = time.monotonic()
+        for file in world.beginning():
+            self._upload(file)
+        while (passed := time.monotonic() - started) < self._plan.seconds:
+            self._upload(world.next())
+            if self._random.random() < _UNLOAD_SHARE:
+                self._unload_one()
+            self._witness.hear()
+            ahead = self._uploads() / self._plan.files_per_second - passed
+            time.sleep(max(0.0, ahead * self._random.uniform(0, 2)))
+        self._report.landing_seconds = time.monotonic() - started
+
+    def _upload(self, file: File) -> None:
+        answer = self._platform.s3.put_object(
+            Bucket=self._platform.stack.lake_bucket, Key=file.key, Body=file.body
+        )
+        self._files.setdefault((file.key, answer["ETag"].strip('"')), []).append(file)
+
+    def _uploads(self) -> int:
+        return sum(map(len, self._files.values()))
+
+    def _unload_one(self) -> None:
+        loaded = [
+            one
+            for one in self._platform.get("/v1/drops?limit=50&state=loaded")["items"]
+            if one["action"] == "append" and UUID(one["drop_id"]) not in self._unloaded
+        ]
+        if loaded:
+            chosen = self._random.choice(loaded)["drop_id"]
+            if self._headrace("unload", chosen, "--no-wait").returncode == 0:
+                self._unloaded.add(UUID(chosen))
+                self._report.unloaded += 1
+
+    def _come_to_rest(self) -> None:
+        started = time.monotonic()
+        self._wait_for(lambda: self._witness.hear() >= self._uploads(), "the witness hears all")
+        self._wait_for(self._all_ended, "every drop that was not lost has ended")
+        done = self._headrace("verify", "--repair", "--grace", "0", "--json")
+        self._report.repaired = sum(1 for line in done.stdout.splitlines() if '"repaired"' in line)
+        self._wait_for(self._nothing_lost, "what was lost has been found and has ended")
+        again = self._headrace("verify", "--grace", "0")
+        if again.returncode:
+            self._report.unended.append(f"verify still finds differences:\n{again.stdout}")
+        self._report.rest_seconds = time.monotonic() - started
+
+    def _all_ended(self) -> bool:
+        log = self._log()
+        lost = set(self._proxy.lost)
+        for landed in self._witness.landed.values():
+            if log.get(drop_id(landed)) not in _ENDS and landed.key not in lost:
+                self._redrive()
+                return False
+        return True
+
+    def _nothing_lost(self) -> bool:
+        self._redrive()
+        log = self._log()
+        return len(log) >= self._uploads() and all(state in _ENDS for state in log.values())
+
+    def _redrive(self) -> None:
+        for service, url in self._platform.stack.dead_letter_queues.items():
+            answer = self._platform.sqs.get_queue_attributes(
+                QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+            )
+            if count := int(answer["Attributes"]["ApproximateNumberOfMessages"]):
+                self._headrace("redrive", service)
+                self._report.redriven += count
+
+    def _compare(self) -> None:
+        report, log = self._report, self._log()
+        found, ends = self._tables(), self._ledger()
+        drops = [Drop(ident, self._file(key, etag)) for ident, (key, etag, _) in ends.items()]
+        outcomes = {ident: end for ident, (_, _, end) in ends.items()}
+        report.drops, report.deliveries = len(drops), self._proxy.deliveries
+        report.faults = self._proxy.faults
+        report.rows = sum(rows.total() for rows in found.values())
+        report.ends = Counter(outcomes.values())
+        report.wrong = differences(expected(drops, self._unloaded), found, outcomes)
+        report.unended += [
+            f"{ident} {ends[ident][0]}: the ledger says {end}, the log {log.get(ident)}"
+            for ident, end in outcomes.items()
+            if log.get(ident) != end
+        ]
+        report.unended += self._not_landed(outcomes)
+
+    def _not_landed(self, ledger: Mapping[UUID, str]) -> list[str]:
+        """The witness and the ledger must know the same drops; those whose event was lost have an
+        id of their own."""
+        lost = set(self._proxy.lost)
+        heard = {drop_id(one): one.key for one in self._witness.landed.values()}
+        told = [
+            f"{ident} {key} landed and is not in the ledger"
+            for ident, key in heard.items()
+            if ident not in ledger and key not in lost
+        ]
+        if len(ledger) != self._uploads():
+            told.append(f"{self._uploads()} files landed, the ledger has {len(ledger)} drops")
+        return told
+
+    def _file(self, key: str, etag: str) -> File:
+        return self._files[key, etag][0]
+
+    def _tables(self) -> dict[str, Counter[Held]]:
+        with psycopg.connect(self._platform.stack.warehouse_dsn) as connection:
+            names = connection.execute(
+                "select table_name, bool_or(column_name = 'x') from information_schema.columns "
+                "where table_schema = %s group by table_name",
+                [DATABASE],
+            ).fetchall()
+            found = {}
+            for name, has_x in names:
+                statement = sql.SQL("select k, v, d, {}, _drop_id from {}").format(
+                    sql.SQL("x" if has_x else "null"), sql.Identifier(DATABASE, name)
+                )
+                found[name] = Counter[Held](connection.execute(statement).fetchall())
+            return found
+
+    def _ledger(self) -> dict[UUID, tuple[str, str, str]]:
+        with psycopg.connect(self._platform.stack.warehouse_dsn) as connection:
+            rows = connection.execute(
+                "select drop_id, key, etag, outcome from headrace.ledger"
+            ).fetchall()
+            return {ident: (key, etag, outcome) for ident, key, etag, outcome in rows}
+
+    def _log(self) -> dict[UUID, str]:
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._platform.stack.log_table
+        )
+        return {
+            UUID(item["drop_id"]["S"]): item["state"]["S"]
+            for page in pages
+            for item in page["Items"]
+        }
+
+    def _wait_for(self, check: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _REST_SECONDS
+        while not check():
+            if time.monotonic() > deadline:
+                self._report.unended.append(f"not within {_REST_SECONDS} s: {what}")
+                return
+            time.sleep(0.5)
+
+    def _headrace(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(Path(sys.executable).with_name("headrace")), *arguments],
+            env={**os.environ, PLACE_VARIABLE: str(self._stack_file)},
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_SECONDS,
+            check=False,
+        )
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.most_common())
