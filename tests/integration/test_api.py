@@ -147,9 +147,9 @@ class Api:
         async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as connection:
             await connection.execute(
                 "insert into headrace.ledger (drop_id, db_name, table_name, action, bucket, key, "
-                "etag, size_bytes, outcome, landed_at, started_at, applied_at, contract_order) values "
-                "(%s, %s, %s, 'append', %s, %s, 'e', 10, %s, %s, now(), '2026-11-20T12:00:01Z', "
-                "%s)",
+                "etag, size_bytes, outcome, landed_at, started_at, applied_at, contract_order) "
+                "values (%s, %s, %s, 'append', %s, %s, 'e', 10, %s, %s, now(), "
+                "'2026-11-20T12:00:01Z', %s)",
                 [
                     of.drop_id,
                     of.db_name,
