@@ -1,7 +1,7 @@
 # Headrace. `make` lists the targets; everything that they make is ignored by git.
 
 BIN := .venv/bin
-PACKAGES := shared services/router services/loader services/logger services/api local
+PACKAGES := shared services/router services/loader services/logger services/api services/verifier local
 # The root's own pyproject.toml is left out: what it says about packages stands in the locks.
 INSTALLED_FROM := tools/setup requirements-build.lock requirements-dev.lock $(PACKAGES:=/pyproject.toml)
 

@@ -12,7 +12,7 @@ from typing import Final
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-SERVICES: Final = ("router", "loader", "logger", "api")
+SERVICES: Final = ("router", "loader", "logger", "api", "verifier")
 DEV_LOCK: Final = "requirements-dev.lock"
 BUILD_LOCK: Final = "requirements-build.lock"
 _LARGEST_SOURCE_BYTES: Final = 1_000_000
@@ -50,13 +50,13 @@ def shared(root: Path) -> Distribution:
 
 
 def services(root: Path) -> list[Distribution]:
-    """The four services."""
+    """The five services."""
     folders = [root / "services" / name for name in SERVICES]
     return [Distribution(at, f"headrace_{at.name}", at / "requirements.lock") for at in folders]
 
 
 def distributions(root: Path) -> list[Distribution]:
-    """All six: shared, the services, and the platform on one machine."""
+    """All seven: shared, the services, and the platform on one machine."""
     local = Distribution(root / "local", "headrace_local", root / DEV_LOCK)
     return [shared(root), *services(root), local]
 

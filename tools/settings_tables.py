@@ -12,6 +12,7 @@ from headrace_loader.settings import LoaderSettings
 from headrace_logger.settings import LoggerSettings
 from headrace_router.settings import RouterSettings
 from headrace_shared.settings import PREFIX, ServiceSettings
+from headrace_verifier.settings import VerifierSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS: dict[str, type[ServiceSettings]] = {
@@ -19,6 +20,7 @@ MODELS: dict[str, type[ServiceSettings]] = {
     "loader": LoaderSettings,
     "logger": LoggerSettings,
     "api": ApiSettings,
+    "verifier": VerifierSettings,
 }
 
 _BEGIN, _END = "<!-- settings: python -m tools.settings_tables -->", "<!-- end of settings -->"

@@ -139,7 +139,8 @@ class Demo:
         seconds = time.monotonic() - self._started
         _say(
             "An emulator of AWS (S3, EventBridge, SQS, DynamoDB), Postgres, and the services "
-            f"router, loader, logger and api run on this machine: ready in {seconds:.1f} s."
+            "router, loader, logger, api and verifier run on this machine: "
+            f"ready in {seconds:.1f} s."
         )
         if self._folder != Path(DATA_FOLDER):
             place = shlex.quote(str(self._folder.absolute() / FILE_NAME))

@@ -37,6 +37,7 @@ _PACKAGES: Final = {
     "headrace-loader": "headrace_loader",
     "headrace-logger": "headrace_logger",
     "headrace-api": "headrace_api",
+    "headrace-verifier": "headrace_verifier",
 }
 """Distribution -> the module that it brings."""
 

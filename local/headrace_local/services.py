@@ -20,8 +20,8 @@ from headrace_local.resources import VISIBILITY_SECONDS, Resources
 from headrace_local.supervisor import Program
 
 INBOX_SERVICES: Final = ("router", "loader", "logger")
-SERVICES: Final = (*INBOX_SERVICES, "api")
-NEED_WAREHOUSE: Final = frozenset({"loader", "api"})
+SERVICES: Final = (*INBOX_SERVICES, "api", "verifier")
+NEED_WAREHOUSE: Final = frozenset({"loader", "api", "verifier"})
 
 # Short polls: the one in flight is what an orderly end waits for.
 _POLL_SECONDS: Final = 1
@@ -87,6 +87,11 @@ def _own(service: str, around: Surroundings) -> dict[str, str]:
             "HEADRACE_CURSOR_SECRET": secrets.token_urlsafe(24),
             "HEADRACE_API_HOST": LOOPBACK,
             "HEADRACE_API_PORT": str(around.api_port),
+        },
+        "verifier": {
+            "HEADRACE_LAKE_BUCKET": around.resources.bucket.name,
+            "HEADRACE_LOG_TABLE": log_table,
+            "HEADRACE_BUS_NAME": around.resources.bus,
         },
     }
     return own.get(service, {})

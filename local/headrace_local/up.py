@@ -90,12 +90,12 @@ def parse_scale(text: str) -> dict[str, int]:
             )
         scale[service] = int(number)
     for service, count in scale.items():
-        most = 1 if service == "api" else _MOST_PROCESSES
+        most = 1 if service in ("api", "verifier") else _MOST_PROCESSES
         if not 1 <= count <= most:
             raise UserError(
                 f"{count} processes of {service} cannot be run.",
                 f"--scale {text}",
-                f"Choose 1 to {most}." if most > 1 else "The API has one port, so one process.",
+                f"Choose 1 to {most}." if most > 1 else f"There is one process of {service}.",
             )
     return scale
 

@@ -33,6 +33,7 @@ _NAME_STYLES: Final = {
     "loader": "green",
     "logger": "yellow",
     "api": "bright_blue",
+    "verifier": "bright_magenta",
 }
 _WARNING_LEVELS: Final = frozenset({"warning", "error", "critical"})
 _SHOWN_FIRST: Final = ("timestamp", "level", "event")

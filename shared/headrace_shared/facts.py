@@ -137,9 +137,15 @@ class ContractApplied(_Fact):
 
 
 class ReplayRequested(_Fact):
-    """Somebody wants a drop to be loaded again, whatever became of it; `run` is the request."""
+    """Somebody wants a drop to be loaded again, whatever became of it; `run` is the request.
+
+    `as_landed`: under the contract of its own place in the order, as if its first event had only
+    been late; not under the one that holds at the moment of the request.
+    """
 
     detail_type: ClassVar[str] = "Replay Requested"
+
+    as_landed: bool = False
 
 
 class UnloadRequested(_Fact):

@@ -33,6 +33,8 @@ INDEX_KEYS: Final = {
 KEY: Final = "drop_id"
 EXPIRY: Final = "expires_at"
 STEP_PREFIX: Final = "step#"
+AS_LANDED: Final = "as_landed"
+"""Of a step: the drop was asked for as if its first event had only been late."""
 
 
 class State(StrEnum):

@@ -19,7 +19,7 @@ from headrace_shared.errors import HeadraceError
 from headrace_shared.gate import Gate
 from headrace_shared.inbox import Handler, InboxLoop, Limits, Publisher
 from headrace_shared.logging import configure, get_logger
-from headrace_shared.settings import InboxSettings
+from headrace_shared.settings import InboxSettings, ServiceSettings
 from headrace_shared.sqs import SqsQueue
 
 _log = get_logger(__name__)
@@ -45,20 +45,30 @@ BuildHandler = Callable[[Parts], Awaitable[Handler]]
 
 
 def run_service(name: str, settings: InboxSettings, build: BuildHandler) -> None:
-    """Runs a service until a signal ends it; a service's `__main__` is this call.
+    """Runs a service with an inbox until a signal ends it; its `__main__` is this call.
 
     Exit status 0 after SIGTERM or SIGINT, 1 when the service had to give its place up.
     """
+    run_process(name, settings, lambda stop: _serve(settings, build, stop))
+
+
+def run_process(
+    name: str, settings: ServiceSettings, work: Callable[[asyncio.Event], Awaitable[None]]
+) -> None:
+    """Runs a service's work until a signal ends it; the work is told by an event, and returns."""
     configure(name, settings)
     try:
-        asyncio.run(_serve(settings, build))
+        asyncio.run(_until_signal(work))
     except HeadraceError as error:
         sys.stderr.write(f"{name}: {error}\n")
         raise SystemExit(1) from error
 
 
-async def _serve(settings: InboxSettings, build: BuildHandler) -> None:
-    stop = stop_on_signals()
+async def _until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    await work(stop_on_signals())
+
+
+async def _serve(settings: InboxSettings, build: BuildHandler, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         # Every message under way may hold one connection, and its heartbeat another.
         clients = AwsClients(stack, connections=2 * settings.concurrency + 2)

@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 HEADRACE = str(Path(sys.executable).with_name("headrace"))
 WITHIN_SECONDS = 60
-SERVICES = ("router", "loader", "logger", "api")
+SERVICES = ("router", "loader", "logger", "api", "verifier")
+WITHOUT_INBOX = {"api", "verifier"}
 FIELDS = {
     "api_url",
     "aws_endpoint_url",
@@ -147,7 +148,11 @@ def _stack_is_whole_and_private(run: RunningUp) -> None:
     assert stack.keys() >= FIELDS
     assert all(stack[name] for name in FIELDS)
     assert stat.S_IMODE(run.stack_file.stat().st_mode) == 0o600
-    assert stack["inboxes"].keys() == stack["dead_letter_queues"].keys() == set(SERVICES) - {"api"}
+    assert (
+        stack["inboxes"].keys()
+        == stack["dead_letter_queues"].keys()
+        == set(SERVICES) - WITHOUT_INBOX
+    )
     assert stack["processes"].keys() == {*SERVICES, "aws", "postgres"}
     assert {name: len(pids) for name, pids in stack["processes"].items() if len(pids) > 1} == {
         "loader": 2

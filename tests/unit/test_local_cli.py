@@ -25,6 +25,7 @@ COMMANDS = (
     "drop",
     "status",
     "show",
+    "verify",
     "rebuild",
     "replay",
     "unload",

@@ -108,6 +108,18 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     create function headrace.run_after(run bigint) returns bigint volatile language sql as
         $$ select greatest(run + 1, (extract(epoch from clock_timestamp()) * 1000)::bigint) $$;
     """,
+    # How far each run of the verifier has come, and what it has found.
+    """
+    create table headrace.verifications (
+        id bigint generated always as identity primary key,
+        scope jsonb not null,
+        position jsonb not null,
+        counts jsonb not null,
+        started_at timestamptz not null default clock_timestamp(),
+        updated_at timestamptz not null default clock_timestamp(),
+        finished_at timestamptz
+    );
+    """,
 )
 
 _LOCK: Final = 0x68656164_72616365 >> 1

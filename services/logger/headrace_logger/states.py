@@ -28,6 +28,7 @@ from headrace_shared.facts import (
     UnloadRequested,
 )
 from headrace_shared.log_schema import (
+    AS_LANDED,
     ATTENTION_STATES,
     END_STATES,
     EXPIRY,
@@ -112,14 +113,13 @@ def update_for(fact: Fact, *, expiry_days: int) -> Update:
         "status": status,
         "attempt": attempt,
     }
-    reason = _reason(fact)
     return Update(
         key=str(fact.drop.drop_id),
         order=order,
         attributes=present,
         removed=tuple(name for name in _OF_A_STATE if name not in present),
         step_name=step_attribute(state, attempt, fact.run),
-        step=step | ({"message": reason.message} if reason else {}),
+        step=step | _of_step(fact),
     )
 
 
@@ -227,6 +227,13 @@ def _attempt(fact: Fact) -> int:
 
 def _reason(fact: Fact) -> Reason | None:
     return fact.reason if isinstance(fact, DropRejected | LoadFailed) else None
+
+
+def _of_step(fact: Fact) -> dict[str, Any]:
+    if isinstance(fact, ReplayRequested) and fact.as_landed:
+        return {AS_LANDED: 1, "message": "Found in the lake: what should have routed it was lost."}
+    reason = _reason(fact)
+    return {"message": reason.message} if reason else {}
 
 
 def _since_landing(fact: Fact) -> int:

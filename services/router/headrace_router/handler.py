@@ -46,7 +46,9 @@ class RouterHandler:
                 ]
             case Routed():
                 _log.info("drop.routed", key=drop.key, action=drop.action, run=asked.run)
-                return [DropRouted(drop=drop, run=asked.run, request=asked.run, traceparent=trace)]
+                return [
+                    DropRouted(drop=drop, run=asked.run, request=asked.request, traceparent=trace)
+                ]
 
     def failed(self, message: Message, failure: Failure) -> Sequence[Fact]:
         """Only a final failure is told, and only where the message is one that speaks of a drop."""

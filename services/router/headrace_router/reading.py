@@ -13,10 +13,11 @@ from headrace_shared.facts import SOURCE, ReplayRequested, UnknownFactError, dec
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A drop to be routed, and the run in which it is."""
+    """A drop to be routed, the run in which it is, and the replay that led to it (0: none)."""
 
     drop: Drop
-    run: int
+    run: int = 0
+    request: int = 0
 
 
 class _Sender(BaseModel):
@@ -33,8 +34,8 @@ def read(body: str) -> Asked:
         pydantic.ValidationError: neither of the two.
     """
     if _Sender.model_validate_json(body).source != SOURCE:
-        return Asked(ObjectCreated.model_validate_json(body).drop(), run=0)
+        return Asked(ObjectCreated.model_validate_json(body).drop())
     fact = decode(body)
     if not isinstance(fact, ReplayRequested):
         raise UnknownFactError(f"the router reads Replay Requested, not {fact.detail_type}")
-    return Asked(fact.drop, fact.run)
+    return Asked(fact.drop, fact.run, 0 if fact.as_landed else fact.run)

@@ -1,0 +1,145 @@
+"""What the verifier compares: a version in the lake, a row of the ledger, an item of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from headrace_shared.drop import Action, Drop, drop_id
+from headrace_shared.identifiers import safe_identifier, safe_schema
+from headrace_shared.log_schema import AS_LANDED, END_STATES, State, state_order, step_attribute
+from headrace_shared.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of one object, as the lake lists it.
+
+    `modified` is S3's LastModified: when the upload ended, or, of a multipart upload, began.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+    """
+
+    bucket: str
+    key: str
+    version_id: str | None
+    etag: str
+    size_bytes: int
+    modified: datetime
+
+    @property
+    def is_folder(self) -> bool:
+        """The empty object that consoles make to show a folder: no drop at all."""
+        return self.key.endswith("/") and not self.size_bytes
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether it was uploaded in parts: its etag then ends in their number."""
+        return "-" in self.etag
+
+    @property
+    def table(self) -> tuple[str, str] | None:
+        """db_name and table_name, where the key names both."""
+        db_name, _, table_name = [*self.key.split("/", 3), "", "", ""][:3]
+        db, table = safe_schema(db_name), safe_identifier(table_name)
+        return (db, table) if db and table else None
+
+    def drop(self) -> Drop:
+        """The drop that it is. Its place in the order is that of its listing: the second in which
+        it was modified, and before everything else of that second, for only an event has a
+        sequencer."""
+        return Drop(
+            drop_id=drop_id(
+                landed_at=self.modified,
+                sequencer=None,
+                bucket=self.bucket,
+                key=self.key,
+                version_id=self.version_id,
+                etag=self.etag,
+            ),
+            bucket=self.bucket,
+            key=self.key,
+            version_id=self.version_id,
+            etag=self.etag,
+            size_bytes=self.size_bytes,
+            landed_at=self.modified,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the ledger."""
+
+    drop: Drop
+    outcome: State
+    run: int
+    reopened_at: datetime | None
+    started_at: datetime
+    applied_at: datetime
+    rows_loaded: int
+    rows_removed: int
+    contract_id: UUID | None
+    superseded_by: UUID | None
+    reason: Reason | None
+    changes: tuple[str, ...]
+
+    @property
+    def order(self) -> int:
+        """The place of its end on the log's road."""
+        return state_order(self.outcome, 1, self.run)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A drop's item in the log.
+
+    Args:
+        asked_at_stage: where its run was asked for: `route` by a replay, `load` by an unload;
+            None where nobody asked.
+        as_landed: it was asked for as if its first event had only been late.
+    """
+
+    drop: Drop
+    state: State
+    order: int
+    run: int
+    stage: str
+    attempts: int
+    updated_at: datetime
+    retry_at: datetime | None
+    rows_loaded: int | None
+    superseded_by: UUID | None
+    asked_at_stage: str | None
+    as_landed: bool
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the drop is at an end state."""
+        return self.state in END_STATES
+
+
+def item_of(raw: Mapping[str, Any]) -> Item:
+    """An item from its attributes."""
+    run = raw.get("run", 0)
+    asked = raw.get(step_attribute(State.REQUESTED, 1, run))
+    return Item(
+        drop=_drop_of(raw),
+        state=State(raw["state"]),
+        order=raw["state_order"],
+        run=run,
+        stage=raw["stage"],
+        attempts=raw["attempts"],
+        updated_at=datetime.fromisoformat(raw["updated_at"]),
+        retry_at=datetime.fromisoformat(raw["retry_at"]) if "retry_at" in raw else None,
+        rows_loaded=raw.get("rows_loaded"),
+        superseded_by=UUID(raw["superseded_by"]) if "superseded_by" in raw else None,
+        asked_at_stage=asked["stage"] if asked else None,
+        as_landed=asked is None or AS_LANDED in asked,
+    )
+
+
+def _drop_of(raw: Mapping[str, Any]) -> Drop:
+    action = raw.get("action")
+    return Drop.model_validate({**raw, "action": action if action in set(Action) else None})
