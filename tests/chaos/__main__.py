@@ -21,7 +21,7 @@ def main() -> int:
         seconds=minutes * 60,
         tables=20,
         files_per_second=8,
-        pause_seconds=6,
+        pause_seconds=4,
         postgres_restarts=max(1, round(minutes)),
     )
     with tempfile.TemporaryDirectory(prefix="headrace-chaos-") as name:

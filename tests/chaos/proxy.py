@@ -142,7 +142,9 @@ class FaultProxy:
                 await answer.read()
                 return _reset(request)
             if target.endswith(".ReceiveMessage") and answer.status == 200:
-                return await self._received(request, json.loads(body), await answer.json())
+                return await self._received(
+                    request, json.loads(body), json.loads(await answer.read())
+                )
             return await _streamed(request, answer)
 
     async def _received(

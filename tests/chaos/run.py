@@ -34,7 +34,7 @@ PREFIX: Final = "headrace"
 ACCOUNT: Final = "000000000000"
 
 _ENDS: Final = frozenset({"loaded", "rejected", "superseded", "unloaded"})
-_REST_SECONDS: Final = 240
+_REST_SECONDS: Final = 120
 _UNLOAD_SHARE: Final = 0.02
 _COMMAND_SECONDS: Final = 180
 
@@ -223,7 +223,7 @@ class _Run:
         self._wait_for(lambda: self._witness.hear() >= self._uploads(), "the witness hears all")
         self._wait_for(self._all_ended, "every drop that was not lost has ended")
         done = self._headrace("verify", "--repair", "--grace", "0", "--json")
-        self._report.repaired = sum(1 for line in done.stdout.splitlines() if '"repaired"' in line)
+        self._report.repaired = sum(1 for line in done.stdout.splitlines() if '"repaired": true' in line)
         self._wait_for(self._nothing_lost, "what was lost has been found and has ended")
         again = self._headrace("verify", "--grace", "0")
         if again.returncode:
