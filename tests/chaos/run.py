@@ -223,7 +223,9 @@ class _Run:
         self._wait_for(lambda: self._witness.hear() >= self._uploads(), "the witness hears all")
         self._wait_for(self._all_ended, "every drop that was not lost has ended")
         done = self._headrace("verify", "--repair", "--grace", "0", "--json")
-        self._report.repaired = sum(1 for line in done.stdout.splitlines() if '"repaired": true' in line)
+        self._report.repaired = sum(
+            1 for line in done.stdout.splitlines() if '"repaired": true' in line
+        )
         self._wait_for(self._nothing_lost, "what was lost has been found and has ended")
         again = self._headrace("verify", "--grace", "0")
         if again.returncode:
