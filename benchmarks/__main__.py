@@ -11,6 +11,7 @@ from typing import Final
 from benchmarks import measures
 from benchmarks.batching import batching
 from benchmarks.figure import Figure
+from benchmarks.verifying import verifying
 from headrace_local.platform import PlatformOptions
 from headrace_local.ports import free_port
 from tests.running_platform import running
@@ -34,6 +35,7 @@ def main() -> None:
             figures += [_told(one) for one in measures.latency(platform)]
             figures += [_told(one) for one in measures.small_files(platform)]
             figures += [_told(one) for one in batching(platform.stack.warehouse_dsn)]
+            figures += [_told(one) for one in verifying(platform)]
             figures += [_told(one) for one in measures.big_file(platform, folder)]
             figures += [_told(one) for one in measures.memory(platform, folder)]
     _keep(figures)
