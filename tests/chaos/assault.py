@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -39,20 +40,19 @@ class Assault:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
         self._over = threading.Event()
-        self._threads = [
-            threading.Thread(target=work, daemon=True) for work in (self._strike, self._watch)
-        ]
+        self._threads = ThreadPoolExecutor(max_workers=2)
+        self._work: list[Future[None]] = []
 
     def start(self) -> None:
         """Begins."""
-        for thread in self._threads:
-            thread.start()
+        self._work = [self._threads.submit(work) for work in (self._strike, self._watch)]
 
     def stop(self) -> None:
-        """No further blow falls."""
+        """No further blow falls; raises what broke the assault itself, for then it was none."""
         self._over.set()
-        for thread in self._threads:
-            thread.join()
+        self._threads.shutdown()
+        for work in self._work:
+            work.result()
 
     def _strike(self) -> None:
         while not self._over.wait(self._random.uniform(0.3, 1) * self.pause_seconds):
@@ -82,8 +82,9 @@ class Assault:
             return
         # SIGINT: fast shutdown; SIGQUIT: immediate, with crash recovery at the next start.
         number = self._random.choice([signal.SIGINT, signal.SIGQUIT])
-        os.kill(self.platform.pids("postgres")[0], number)
-        self.blows["Postgres restarted"] += 1
+        for pid in self.platform.pids("postgres"):
+            os.kill(pid, number)
+            self.blows["Postgres restarted"] += 1
 
     def _watch(self) -> None:
         """The longest time in which no drop came to an end in the ledger while files landed."""
