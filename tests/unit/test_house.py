@@ -39,6 +39,7 @@ def house(tmp_path: Path) -> Path:
         "services/loader": '"headrace-shared", "psycopg[pool]>=3.3.5"',
         "services/logger": '"headrace-shared"',
         "services/api": '"headrace-shared"',
+        "services/verifier": '"headrace-shared"',
         "local": '"headrace-shared"',
     }
     for folder, dependencies in declared.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -61,7 +61,9 @@ class DropItem(BaseModel):
     rows_quarantined: int | None = None
     rows_removed: int | None = Field(None, description="Taken out of the table by an unload.")
     bytes: int = Field(description="Size of the object in the lake.", validation_alias="size_bytes")
-    duration_ms: int | None = Field(None, description="From landing to the end state.")
+    duration_ms: int | None = Field(
+        None, description="From landing, or from the request of a later run, to the end."
+    )
     load_ms: int | None = Field(None, description="The work of the load alone.")
     attempts: int
     run: int = Field(
@@ -142,6 +144,28 @@ class TableDetail(TableItem):
     row_count: int | None = Field(description="Null where the table cannot be read.")
     row_count_is_exact: bool = Field(description="False: the database's own estimate.")
     drops_by_state: dict[State, int]
+
+
+class ContractItem(BaseModel):
+    """A contract that was dropped for a table, and what became of it."""
+
+    contract_id: UUID = Field(description="The id of its drop.")
+    state: Literal["accepted", "refused"]
+    in_force: bool = Field(description="The table has the shape that this one gives it.")
+    key: str
+    version_id: str | None = None
+    landed_timestamp: str
+    applied_at: str = Field(description="When it was accepted or refused.")
+    changes: list[str] = Field(description="What it changed; a sentence each.")
+    reason: Reason | None = Field(None, description="Why it was refused: the exact difference.")
+    contract: dict[str, Any] | None = Field(description="Null where it could not be read.")
+
+
+class ContractPage(BaseModel):
+    """The contracts of a table, the newest first."""
+
+    items: list[ContractItem]
+    next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
 
 
 class Health(BaseModel):

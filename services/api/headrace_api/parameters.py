@@ -9,8 +9,8 @@ from typing import Annotated
 from fastapi import Query, Request
 from pydantic import AwareDatetime
 
-from headrace_api.problems import invalid_parameter
-from headrace_shared.identifiers import safe_identifier, safe_schema
+from headrace_api.problems import invalid_parameter, not_found
+from headrace_shared.identifiers import RULE, safe_identifier, safe_schema
 from headrace_shared.log_schema import State
 
 DEFAULT_LIMIT = 50
@@ -41,6 +41,38 @@ class DropQuestion:
             "state": self.state,
             "key": self.key,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which page of a list is asked for."""
+
+    limit: int
+    cursor: str | None
+
+
+def paging(
+    limit: Annotated[
+        int, Query(ge=1, le=MOST_ITEMS, description="The most items of one page.")
+    ] = DEFAULT_LIMIT,
+    cursor: Annotated[
+        str | None, Query(description="next_cursor of the page before.", max_length=200)
+    ] = None,
+) -> Page:
+    """The page of a request."""
+    return Page(limit, cursor)
+
+
+def table_place(db_name: str, table_name: str) -> tuple[str, str]:
+    """The table that a path names, as the warehouse spells it.
+
+    Raises:
+        ApiError: no table can have this name.
+    """
+    schema, name = safe_schema(db_name), safe_identifier(table_name)
+    if schema is None or name is None:
+        raise not_found(f"No table can have this name; a name is {RULE}.")
+    return schema, name
 
 
 def drop_question(  # noqa: PLR0913, PLR0917 - each is a query parameter

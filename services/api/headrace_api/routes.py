@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
@@ -14,6 +14,8 @@ from fastapi.responses import JSONResponse
 from headrace_api.cursors import CursorError, Cursors
 from headrace_api.log_store import DropFilter, DynamoDBLogStore
 from headrace_api.models import (
+    ContractItem,
+    ContractPage,
     DropItem,
     DropPage,
     DropStory,
@@ -22,11 +24,17 @@ from headrace_api.models import (
     TableItem,
     TableList,
 )
-from headrace_api.parameters import DropQuestion, drop_question, refuse_unknown
+from headrace_api.parameters import (
+    DropQuestion,
+    Page,
+    drop_question,
+    paging,
+    refuse_unknown,
+    table_place,
+)
 from headrace_api.problems import Problem, invalid_parameter, not_found
-from headrace_api.warehouse import PostgresReader, Table
+from headrace_api.warehouse import PostgresReader, StoredContract, Table
 from headrace_shared.errors import TransientError
-from headrace_shared.identifiers import RULE, safe_identifier, safe_schema
 from headrace_shared.log_schema import STEP_PREFIX
 from headrace_shared.logging import get_logger
 
@@ -50,6 +58,7 @@ def stores(request: Request) -> Stores:
 
 
 _Stores = Annotated[Stores, Depends(stores)]
+_TablePlace = Annotated[tuple[str, str], Depends(table_place)]
 _BAD: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": Problem, "description": "A parameter is not valid."},
     503: {"model": Problem, "description": "The log or the warehouse cannot be reached."},
@@ -72,7 +81,7 @@ async def list_drops(
     With a state, a page may be short, or even empty, and still have a `next_cursor`: what the
     filter leaves out costs reads, and one page makes only so many.
     """
-    after = _after(question, found_in.cursors)
+    after = _after(question.cursor, question.filters, found_in.cursors)
     wanted = DropFilter(
         tables=await _tables(question, found_in.warehouse),
         landed_from=question.landed_from,
@@ -109,14 +118,10 @@ async def list_tables(request: Request, found_in: _Stores) -> TableList:
 
 
 @operations.get("/tables/{db_name}/{table_name}", responses=_MISSING, tags=["tables"])
-async def get_table(
-    request: Request, db_name: str, table_name: str, found_in: _Stores
-) -> TableDetail:
+async def get_table(request: Request, place: _TablePlace, found_in: _Stores) -> TableDetail:
     """A table: its contract, its rows, and how its drops fared."""
     refuse_unknown(request)
-    schema, name = safe_schema(db_name), safe_identifier(table_name)
-    if schema is None or name is None:
-        raise not_found(f"No table can have this name; a name is {RULE}.")
+    schema, name = place
     tables = await found_in.warehouse.tables(db_name=schema, table_name=name)
     if not tables:
         raise not_found(
@@ -134,6 +139,32 @@ async def get_table(
         row_count=rows,
         row_count_is_exact=exact,
         drops_by_state={**unfinished, **ended},
+    )
+
+
+@operations.get("/tables/{db_name}/{table_name}/contracts", responses=_MISSING, tags=["tables"])
+async def list_contracts(
+    request: Request,
+    place: _TablePlace,
+    page: Annotated[Page, Depends(paging)],
+    found_in: _Stores,
+) -> ContractPage:
+    """Every contract that was dropped for a table, accepted or refused, the newest first."""
+    refuse_unknown(request)
+    schema, name = place
+    filters = {"db_name": schema, "table_name": name, "of": "contracts"}
+    before = _after(page.cursor, filters, found_in.cursors)
+    found = await found_in.warehouse.contracts(schema, name, before=before, limit=page.limit + 1)
+    if not found and before is None:
+        raise not_found(
+            f"No contract was ever dropped for {schema}.{name}. Drop one at "
+            f"{schema}/schema/{name}/contract.json."
+        )
+    items = found[: page.limit]
+    has_more = len(found) > page.limit
+    return ContractPage(
+        items=[_contract_item(one) for one in items],
+        next_cursor=found_in.cursors.write(items[-1].contract_id, filters) if has_more else None,
     )
 
 
@@ -168,11 +199,11 @@ async def _check(asked: Awaitable[None]) -> str:
     return "ok"
 
 
-def _after(question: DropQuestion, cursors: Cursors) -> UUID | None:
-    if question.cursor is None:
+def _after(cursor: str | None, filters: Mapping[str, str | None], cursors: Cursors) -> UUID | None:
+    if cursor is None:
         return None
     try:
-        return cursors.read(question.cursor, question.filters)
+        return cursors.read(cursor, filters)
     except CursorError:
         raise invalid_parameter(
             "cursor",
@@ -200,4 +231,10 @@ def _table_item(table: Table) -> TableItem:
         contract_id=table.contract_id,
         last_loaded_at=table.last_loaded_at,
         last_drop_id=table.last_drop_id,
+    )
+
+
+def _contract_item(stored: StoredContract) -> ContractItem:
+    return ContractItem.model_validate(
+        {**asdict(stored), "state": "accepted" if stored.accepted else "refused"}
     )

@@ -44,10 +44,39 @@ _TABLES: Final[LiteralString] = """
         where db_name = contract.db_name and table_name = contract.table_name
         order by drop_id limit 1
     ) as first on true
-    where (%(db_name)s::text is null or contract.db_name = %(db_name)s)
+    where contract.accepted and not contract.refused_by_rows
+      and (%(db_name)s::text is null or contract.db_name = %(db_name)s)
       and (%(table_name)s::text is null or contract.table_name = %(table_name)s)
     order by db_name, table_name, contract.drop_id desc
     """
+
+_CONTRACTS: Final[LiteralString] = """
+    select drop_id, key, version_id, landed_at, ledger.applied_at, contracts.contract, changes,
+        coalesce(accepted and not refused_by_rows, false) as accepted, reason,
+        drop_id is not distinct from headrace.contract_of(
+            %(db_name)s, %(table_name)s, 'ffffffff-ffff-ffff-ffff-ffffffffffff') as in_force
+    from headrace.ledger left join headrace.contracts using (drop_id)
+    where ledger.db_name = %(db_name)s and ledger.table_name = %(table_name)s
+      and action = 'schema' and outcome <> 'superseded'
+      and (%(before)s::uuid is null or drop_id < %(before)s)
+    order by drop_id desc limit %(limit)s
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContract:
+    """A contract that was dropped for a table; None where it could not even be read."""
+
+    contract_id: UUID
+    key: str
+    version_id: str | None
+    landed_timestamp: str
+    applied_at: str | None
+    contract: dict[str, Any] | None
+    changes: list[str]
+    accepted: bool
+    reason: dict[str, Any] | None
+    in_force: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +166,49 @@ class PostgresReader:
         )
         return [(db_name, name) for db_name, name in rows]
 
+    async def contracts(
+        self, db_name: str, table_name: str, *, before: UUID | None, limit: int
+    ) -> list[StoredContract]:
+        """The contracts that were dropped for a table, the newest first.
+
+        Args:
+            before: only those that landed before this one.
+        """
+        values = {"db_name": db_name, "table_name": table_name, "before": before, "limit": limit}
+        return [
+            StoredContract(
+                contract_id=contract_id,
+                key=key,
+                version_id=version_id,
+                landed_timestamp=f"{landed_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                applied_at=_rfc3339(applied_at),
+                contract=contract,
+                changes=changes if accepted else [],
+                accepted=accepted,
+                reason=None if accepted else reason,
+                in_force=in_force,
+            )
+            for (
+                contract_id,
+                key,
+                version_id,
+                landed_at,
+                applied_at,
+                contract,
+                changes,
+                accepted,
+                reason,
+                in_force,
+            ) in await self._rows(_CONTRACTS, values)
+        ]
+
     async def drops_by_state(self, db_name: str, table_name: str) -> dict[State, int]:
-        """How the drops of a table ended, by the ledger."""
+        """How the drops of a table ended, by the ledger; those that wait to be loaded anew are
+        under way, which is the log's to tell."""
         rows = await self._rows(
             "select outcome, count(*) from headrace.ledger "
-            "where db_name = %(db_name)s and table_name = %(table_name)s group by outcome",
+            "where db_name = %(db_name)s and table_name = %(table_name)s and reopened_at is null "
+            "group by outcome",
             {"db_name": db_name, "table_name": table_name},
         )
         return {State(outcome): count for outcome, count in rows}

@@ -119,6 +119,9 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
         updated_at timestamptz not null default clock_timestamp(),
         finished_at timestamptz
     );
+    -- The history of a table's contracts, without a look at all its drops.
+    create index ledger_contracts on headrace.ledger (db_name, table_name, drop_id)
+        where action = 'schema';
     """,
 )
 

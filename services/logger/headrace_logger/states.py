@@ -99,7 +99,7 @@ def update_for(fact: Fact, *, expiry_days: int) -> Update:
         **_of_fact(fact),
     }
     if state in END_STATES:
-        attributes["duration_ms"] = _since_landing(fact)
+        attributes["duration_ms"] = _since_beginning(fact)
     if state in ATTENTION_STATES:
         attributes["attention_pk"] = recent_partition(fact.drop.drop_id)
     if expiry_days:
@@ -236,6 +236,8 @@ def _of_step(fact: Fact) -> dict[str, Any]:
     return {"message": reason.message} if reason else {}
 
 
-def _since_landing(fact: Fact) -> int:
+def _since_beginning(fact: Fact) -> int:
+    """Of the run: the landing, or the request, whose moment the run is."""
     # AWS gives the landing in whole seconds: up to a second of this is not the platform's.
-    return max(0, round((fact.occurred_at - fact.drop.landed_at).total_seconds() * 1000))
+    began = max(fact.drop.landed_at, datetime.fromtimestamp(fact.run / 1000, UTC))
+    return max(0, round((fact.occurred_at - began).total_seconds() * 1000))

@@ -64,9 +64,7 @@ class Interval:
             except TransientError as error:
                 failures += 1
                 pause = full_jitter(failures, random.random())  # noqa: S311 - spreads retries
-                # At the first start of all, the loader has yet to make the ledger.
-                say = _log.warning if failures > 1 else _log.info
-                say("verify.failed", error=str(error), retry_in_seconds=round(pause, 1))
+                _tell_failed(error, pause, is_first=failures == 1)
                 await asyncio.sleep(pause)
 
     async def _seconds_to_wait(self) -> float:
@@ -79,8 +77,16 @@ class Interval:
 
     async def _once(self) -> None:
         tally = await verify(self._settings, self._settings.plan, Logged(), resume=True)
-        say = _log.warning if tally.left else _log.info
-        say("verify.finished", left=tally.left, **tally.as_json())
+        _log.info("verification.finished", left=tally.left, **tally.as_json())
+
+
+def _tell_failed(error: TransientError, pause: float, *, is_first: bool) -> None:
+    told = {"error": str(error), "retry_in_seconds": round(pause, 1)}
+    if is_first:
+        # At the first start of all, the loader has yet to make the ledger.
+        _log.info("verification.failed", **told)
+    else:
+        _log.warning("verification.failed", **told)
 
 
 class Logged:
@@ -89,7 +95,7 @@ class Logged:
     def differs(self, difference: Difference, *, repaired: bool) -> None:
         """A difference."""
         _log.warning(
-            "verify.differs",
+            "difference.found",
             kind=str(difference.kind),
             where=difference.where,
             drop_id=str(difference.drop_id) if difference.drop_id else None,
