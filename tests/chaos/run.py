@@ -34,7 +34,7 @@ PREFIX: Final = "headrace"
 ACCOUNT: Final = "000000000000"
 
 _ENDS: Final = frozenset({"loaded", "rejected", "superseded", "unloaded"})
-_REST_SECONDS: Final = 120
+_REST_SECONDS: Final = 240
 _UNLOAD_SHARE: Final = 0.02
 _COMMAND_SECONDS: Final = 180
 

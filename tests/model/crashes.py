@@ -1,0 +1,73 @@
+"""Cuts the connection of a load at a statement, as the server sees a process that is killed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import AsyncCursor
+
+
+@dataclass
+class _Countdown:
+    number: int
+    passed: int = 0
+
+
+_COUNTDOWN: ContextVar[_Countdown | None] = ContextVar("countdown", default=None)
+
+
+class Crashes:
+    """Every statement of the process passes through here; most pass on at once.
+
+    `at` counts the crashes by the number of the statement before which they came.
+    """
+
+    def __init__(self, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at: Counter[int] = Counter()
+        self._killer = psycopg.connect(dsn, autocommit=True)
+        execute, copy = AsyncCursor.execute, AsyncCursor.copy
+
+        async def execute_or_crash(cursor: AsyncCursor[Any], *asked: Any, **options: Any) -> Any:
+            self._count(cursor)
+            return await execute(cursor, *asked, **options)
+
+        def copy_or_crash(cursor: AsyncCursor[Any], *asked: Any, **options: Any) -> Any:
+            self._count(cursor)
+            return copy(cursor, *asked, **options)
+
+        monkeypatch.setattr(AsyncCursor, "execute", execute_or_crash)
+        monkeypatch.setattr(AsyncCursor, "copy", copy_or_crash)
+
+    def close(self) -> None:
+        """No connection is left."""
+        self._killer.close()
+
+    @contextmanager
+    def before_statement(self, number: int) -> Iterator[None]:
+        """What runs in this block loses its connection before its statement of that number, from
+        0."""
+        token = _COUNTDOWN.set(_Countdown(number))
+        try:
+            yield
+        finally:
+            _COUNTDOWN.reset(token)
+
+    def _count(self, cursor: AsyncCursor[Any]) -> None:
+        countdown = _COUNTDOWN.get()
+        if countdown is None:
+            return
+        if countdown.passed == countdown.number:
+            self.at[countdown.number] += 1
+            self._kill(cursor.connection.info.backend_pid)
+        countdown.passed += 1
+
+    def _kill(self, pid: int) -> None:
+        # Without a time to wait: with one, Postgres looks again only after a tenth of a second.
+        self._killer.execute("select pg_terminate_backend(%s)", [pid])

@@ -1,0 +1,99 @@
+"""A short search for a world in which loader and model disagree; and searches that must find one,
+because something is broken on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from headrace_loader import ledger, reopening, transaction
+from headrace_loader.ledger import Claim
+from headrace_loader.staging import Staging
+from headrace_loader.standing import Standing, standing
+from tests.model.machine import Bench, Machine, bench
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+EXAMPLES = 100
+MUTANT_EXAMPLES = 400
+QUIET = settings(
+    database=None,
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+    report_multiple_bugs=False,
+)
+
+
+@pytest.fixture(scope="module")
+def on(postgres_server: str) -> Iterator[Bench]:
+    with bench(postgres_server) as made:
+        yield made
+
+
+def search(on: Bench, examples: int, phases: Sequence[Phase]) -> None:
+    world = type("World", (Machine,), {"on": on})
+    run_state_machine_as_test(
+        world,
+        settings=settings(
+            QUIET, max_examples=examples, stateful_step_count=30, phases=tuple(phases)
+        ),
+    )
+
+
+def test_tables_hold_what_the_model_says_in_every_world(on: Bench) -> None:
+    search(on, EXAMPLES, list(Phase))
+    assert on.seen["worlds"] >= EXAMPLES
+    assert on.crashes.at.total() > EXAMPLES
+    assert len(on.crashes.at) > 8, "at every step"
+    assert on.seen["comparisons"] > EXAMPLES
+
+
+CLAIM = ledger.claim
+
+
+async def forgets(*asked: Any) -> Claim:
+    """The ledger's check taken out: what is done already is done again."""
+    claimed = await CLAIM(*asked)
+    if isinstance(claimed, Claim):
+        return replace(claimed, before=None)
+    _, drop, _, request = asked
+    return Claim(claimed.run, ledger.contract_order(drop, request), unloaded=False, before=None)
+
+
+async def sees_no_truncate(*asked: Any) -> Standing:
+    """The watermark taken out: a drop that a truncate has overtaken is loaded all the same."""
+    return replace(await standing(*asked), overtaken_by=None)
+
+
+async def sees_no_upsert(self: Staging) -> None:
+    """Keys that a later upsert has set are not left out."""
+
+
+async def opens_nothing(*_: Any, **__: Any) -> Sequence[Any]:
+    """A contract that comes late changes nothing for those that were read before it."""
+    return ()
+
+
+MUTANTS: dict[str, tuple[object, str, object]] = {
+    "the ledger check": (ledger, "claim", forgets),
+    "the truncate watermark": (transaction, "standing", sees_no_truncate),
+    "the later upserts": (Staging, "leave_out_overtaken", sees_no_upsert),
+    "the late contracts": (reopening, "misread", opens_nothing),
+}
+
+
+@pytest.mark.parametrize("taken_out", MUTANTS)
+def test_search_fails_where_something_is_taken_out(
+    on: Bench, taken_out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, name, broken = MUTANTS[taken_out]
+    monkeypatch.setattr(place, name, broken)
+    with pytest.raises(AssertionError):
+        search(on, MUTANT_EXAMPLES, [Phase.generate])
