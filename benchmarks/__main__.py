@@ -11,6 +11,7 @@ from typing import Final
 from benchmarks import measures
 from benchmarks.batching import batching
 from benchmarks.figure import Figure
+from benchmarks.recovery import recovery
 from benchmarks.verifying import verifying
 from headrace_local.platform import PlatformOptions
 from headrace_local.ports import free_port
@@ -38,6 +39,7 @@ def main() -> None:
             figures += [_told(one) for one in verifying(platform)]
             figures += [_told(one) for one in measures.big_file(platform, folder)]
             figures += [_told(one) for one in measures.memory(platform, folder)]
+    figures += [_told(one) for one in recovery()]
     _keep(figures)
 
 

@@ -35,7 +35,7 @@ _POLL_SECONDS: Final = 0.003
 def big_file(platform: RunningPlatform, folder: Path) -> Iterator[Figure]:
     r"""One file from landing to loaded, beside `psql \copy` of it into the same table, in pairs."""
     file = csv_of(folder, BIG_MEGABYTES)
-    _contract(platform, "big")
+    make_table(platform, "big")
     ratios, ours, theirs, alone = [], [], [], []
     for pair in range(PAIRS + 1):
         _empty(platform, "big")
@@ -63,7 +63,7 @@ def big_file(platform: RunningPlatform, folder: Path) -> Iterator[Figure]:
 
 def memory(platform: RunningPlatform, folder: Path) -> Iterator[Figure]:
     """The loader's highest resident memory while it loads files of several sizes."""
-    _contract(platform, "memory")
+    make_table(platform, "memory")
     for megabytes in MEMORY_MEGABYTES:
         file = csv_of(folder, megabytes)
         seconds = _load(platform, file, f"dev/truncate/memory/{megabytes}.csv")
@@ -80,7 +80,7 @@ def small_files(platform: RunningPlatform) -> Iterator[Figure]:
     """Many small drops over many tables, beside a bare loop on the same data."""
     tables = [f"small{number}" for number in range(SMALL_TABLES)]
     for table in tables:
-        _contract(platform, table)
+        make_table(platform, table)
     files = [small_csv(SMALL_ROWS, number * SMALL_ROWS) for number in range(SMALL_DROPS)]
     bare = _bare_loop(platform, tables, files)
     _empty(platform, *tables)
@@ -103,7 +103,7 @@ def small_files(platform: RunningPlatform) -> Iterator[Figure]:
 
 def latency(platform: RunningPlatform) -> Iterator[Figure]:
     """From the upload's answer to rows that a query sees, one small drop at a time."""
-    _contract(platform, "latency")
+    make_table(platform, "latency")
     times = []
     with psycopg.connect(platform.stack.warehouse_dsn, autocommit=True) as connection:
         for number in range(LATENCY_DROPS):
@@ -131,7 +131,8 @@ def idle(platform: RunningPlatform) -> Iterator[Figure]:
     yield Figure("idle CPU of the whole platform", f"{share:.1%} of one core", "")
 
 
-def _contract(platform: RunningPlatform, table: str) -> None:
+def make_table(platform: RunningPlatform, table: str) -> None:
+    """A table of the benchmarks' columns, made and waited for."""
     key = f"dev/schema/{table}/contract.json"
     platform.land(key, json.dumps(CONTRACT))
     platform.await_state(key, "loaded")
