@@ -309,10 +309,20 @@ class Machine(RuleBasedStateMachine):
         assert all(reopened_at is None for _, _, reopened_at in rows)
         return {ident: outcome for ident, outcome, _ in rows}
 
+    def _has_v(self, name: str) -> bool:
+        found = self.on.connection.execute(
+            "select from information_schema.columns "
+            "where table_schema = %s and table_name = %s and column_name = 'v'",
+            [DATABASE, name],
+        )
+        return found.fetchone() is not None
+
     def _rows(self, name: str) -> Counter[Held]:
         statement = sql.SQL(
-            "select k::text, v, case when d then 't' when not d then 'f' end, _drop_id from {}"
-        ).format(sql.Identifier(DATABASE, name))
+            "select k::text, {}, case when d then 't' when not d then 'f' end, _drop_id from {}"
+        ).format(
+            sql.SQL("v" if self._has_v(name) else "null::text"), sql.Identifier(DATABASE, name)
+        )
         return Counter(self.on.connection.execute(statement).fetchall())
 
 

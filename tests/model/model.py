@@ -37,7 +37,8 @@ def expected(landed: Sequence[Landed], requests: Mapping[UUID, Request]) -> Expe
         if isinstance(one.content, Contract):
             continue
         asked = requests.get(one.drop_id)
-        contract = _contract_of(contracts, asked.contract_order if asked else one.drop_id)
+        read_at = asked.contract_order if asked else one.drop_id
+        contract = _contract_of(contracts, read_at)
         earlier = versions[one.key].copy()
         versions[one.key].append(one.drop_id)
         brought = [contract.read(row) for row in one.content]
@@ -52,7 +53,8 @@ def expected(landed: Sequence[Landed], requests: Mapping[UUID, Request]) -> Expe
             last = {row[0]: row for row in brought}
             rows = [row for row in rows if row[0] not in last]
             brought = [row for row in last.values() if row[2] != "t"]
-        rows += [(*row, one.drop_id) for row in brought]
+        later = [other for place, other in contracts if place > read_at and other != contract]
+        rows += [(k, _left_of(v, later), d, one.drop_id) for k, v, d in brought]
     gone = {drop_id for drop_id, request in requests.items() if request.unloads}
     return Expected(Counter(row for row in rows if row[3] not in gone), frozenset(rejected))
 
@@ -78,15 +80,20 @@ def _is_refused(
 ) -> bool:
     return (
         one.action not in contract.operations
+        or contract.type_of_v is None  # every file has a column v
         or (contract.on_reupload == "reject" and bool(earlier))
         or any(not _fits(contract, row) for row in brought)
     )
 
 
+def _left_of(v: str | None, later: Sequence[Contract]) -> str | None:
+    """What the contracts after the one that it was read under leave of a value."""
+    for contract in later:
+        v = contract.keeps(v)
+    return v
+
+
 def _fits(contract: Contract, row: Row) -> bool:
     k, v, d = row
-    return (
-        (k is None or k.isdigit())
-        and (v is None or len(v) <= WIDTHS[contract.type_of_v])
-        and d in (None, "t", "f")
-    )
+    width = WIDTHS[contract.type_of_v] if contract.type_of_v else 0
+    return (k is None or k.isdigit()) and (v is None or len(v) <= width) and d in (None, "t", "f")

@@ -6,13 +6,13 @@ import asyncio
 import heapq
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from headrace_shared.attribute_values import plain_item
 from headrace_shared.aws import transient_aws_errors
 from headrace_shared.drop import drop_id_bounds, landing_time
 from headrace_shared.log_schema import (
@@ -98,7 +98,7 @@ class DynamoDBLogStore:
             answer = await self._client.get_item(
                 TableName=self._table, Key={KEY: {"S": str(drop_id)}}, ConsistentRead=True
             )
-        item = _decoded(answer.get("Item", {}))
+        item = plain_item(answer.get("Item", {}))
         return item if item and not _expired(item) else None
 
     async def page(self, wanted: DropFilter, limit: int) -> Page:
@@ -193,7 +193,7 @@ class DynamoDBLogStore:
             with transient_aws_errors("the log"):
                 answer = await self._client.query(**query)
             budget.left -= 1
-            for item in map(_decoded, answer["Items"]):
+            for item in map(plain_item, answer["Items"]):
                 if not _expired(item):
                     yield item
             start = answer.get("LastEvaluatedKey")
@@ -285,22 +285,3 @@ def _expired(item: Item) -> bool:
 
 def _month_before(month: date) -> date:
     return date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1)
-
-
-def _decoded(raw: Mapping[str, Any]) -> Item:
-    return {name: _plain(value) for name, value in raw.items()}
-
-
-def _plain(value: Mapping[str, Any]) -> Any:
-    kind, content = next(iter(value.items()))
-    match kind:
-        case "N":
-            number = Decimal(content)
-            return int(number) if number == number.to_integral_value() else float(number)
-        case "M":
-            return _decoded(content)
-        case "L":
-            return [_plain(part) for part in content]
-        case "NULL":
-            return None
-    return content

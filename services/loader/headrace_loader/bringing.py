@@ -37,7 +37,9 @@ async def bring(
     if not placement.staged:
         rows = await transaction.copy(columns, dialect, file.blocks)
         return Loaded(rows, placement.contract.contract_id, run=claim.run)
-    staging = await transaction.staging(placement.contract.contract, placement.shape)
+    staging = await transaction.staging(
+        placement.contract.contract, placement.shape, placement.carried
+    )
     rows = await transaction.copy(columns, dialect, file.blocks, staged=True)
     inserted = await _from_staging(staging, drop, placement)
     if placement.rowless:

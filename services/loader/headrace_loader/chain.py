@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from headrace_loader.evolution import Chain, Columns, TableColumn, fold
+from headrace_loader import evolution
+from headrace_loader.evolution import Chain, Columns, TableColumn, fold, types_of
 from headrace_shared.contract import Contract
 from headrace_shared.drop import Drop
 
@@ -23,11 +24,17 @@ class Change:
         chain: the chain as it is now.
         flipped: the contracts whose verdict is another one than before, the new one aside.
         first: the table's first accepted contract is another one.
+        reread: the contracts whose rows lack what they should have lost on the way through the
+            chain, or have lost what they should have: a breaking one came or went in the middle.
+        reread_before: the same of the columns that the table had before Headrace knew it: how
+            their values pass; None for those that are lost.
     """
 
     chain: Chain
     flipped: tuple[UUID, ...]
     first: bool
+    reread: tuple[UUID, ...] = ()
+    reread_before: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
 
 async def put(connection: AsyncConnection[Any], drop: Drop, contract: Contract) -> None:
@@ -74,7 +81,8 @@ async def judge(connection: AsyncConnection[Any], drop: Drop, before: Columns | 
         [drop.db_name, drop.table_name],
     )
     rows = await cursor.fetchall()
-    chain = fold(before, [(drop_id, Contract.model_validate(held)) for drop_id, held, _ in rows])
+    contracts = {drop_id: Contract.model_validate(held) for drop_id, held, _ in rows}
+    chain = fold(before, list(contracts.items()))
     was = {drop_id for drop_id, _, accepted in rows if accepted}
     now = {verdict.contract_id for verdict in chain.verdicts if verdict.refusal is None}
     await _write(connection, chain)
@@ -82,7 +90,27 @@ async def judge(connection: AsyncConnection[Any], drop: Drop, before: Columns | 
         chain=chain,
         flipped=tuple(sorted((was ^ now) - {drop.drop_id})),
         first=min(was, default=None) != min(now, default=None),
+        reread=tuple(
+            one
+            for one in sorted(was & now)
+            if evolution.reread(
+                types_of(contracts[one]),
+                _after(one, was, contracts),
+                _after(one, now, contracts),
+            )
+        ),
+        reread_before=evolution.reread(
+            {name: has.type for name, has in (before or {}).items()},
+            [contracts[one] for one in sorted(was)],
+            [contracts[one] for one in sorted(now)],
+        ),
     )
+
+
+def _after(
+    place: UUID, accepted: Collection[UUID], contracts: Mapping[UUID, Contract]
+) -> list[Contract]:
+    return [contracts[one] for one in sorted(accepted) if one > place]
 
 
 async def refuse_for_its_rows(connection: AsyncConnection[Any], drop: Drop) -> None:

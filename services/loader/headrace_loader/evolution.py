@@ -120,6 +120,55 @@ def reshape(has: Columns | None, wants: Columns) -> Reshape:
     )
 
 
+def carried(columns: Mapping[str, str], later: Sequence[Contract]) -> dict[str, tuple[str, ...]]:
+    """The columns whose values reach the table, each with the types that the values pass through.
+
+    A column that one of the later contracts does not have loses its values there, even if another
+    one brings it back; and made narrower, they do not become what they were when it is made wide
+    again.
+
+    Args:
+        columns: name -> type, under the contract by which the values were read.
+        later: the accepted contracts after it, in their order.
+    """
+    passed: dict[str, tuple[str, ...]] = {name: (kind,) for name, kind in columns.items()}
+    for contract in later:
+        passed = {
+            name: _passing(types, contract.by_name[name].type)
+            for name, types in passed.items()
+            if name in contract.by_name
+        }
+    return passed
+
+
+def reread(
+    columns: Mapping[str, str], before: Sequence[Contract], now: Sequence[Contract]
+) -> dict[str, tuple[str, ...] | None]:
+    """The columns whose values in the table are not what the chain makes of them, once the table
+    is given the shape of the chain's last contract: name -> how they pass (None: they are lost).
+
+    Args:
+        columns: name -> type, as they were read.
+        before, now: the accepted contracts after that, before and after the chain has changed.
+    """
+    present = carried(columns, [*before, now[-1]]) if now else {}
+    wanted = carried(columns, now)
+    return {name: wanted.get(name) for name in present if present[name] != wanted.get(name)}
+
+
+def types_of(contract: Contract) -> dict[str, str]:
+    """Name -> type of a contract's columns."""
+    return {column.name: column.type for column in contract.columns}
+
+
+def _passing(types: tuple[str, ...], kind: str) -> tuple[str, ...]:
+    if kind == types[-1]:
+        return types
+    if len(types) > 1 and widens(types[-2], types[-1]) and widens(types[-1], kind):
+        return (*types[:-1], kind)
+    return (*types, kind)
+
+
 def _judge(
     contract_id: UUID, columns: Columns | None, present: Contract | None, wanted: Contract
 ) -> Verdict:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from headrace_loader.evolution import carried, types_of
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Rejected, Superseded, Unloaded
 from headrace_loader.standing import Standing, StoredContract
@@ -22,6 +24,7 @@ class Placement:
     Args:
         contract: the one under which the file is read.
         shape: the one that the table has the shape of.
+        carried: the columns whose values reach the table, with the types that they pass through.
         staged: they go through a staging table, else straight into the table.
         rowless: none of them goes in, but what the drop takes away it takes away.
         leave_out_overtaken: keys that a later upsert has set are left out.
@@ -30,6 +33,7 @@ class Placement:
 
     contract: StoredContract
     shape: Contract
+    carried: Mapping[str, tuple[str, ...]]
     staged: bool
     rowless: bool
     leave_out_overtaken: bool
@@ -58,10 +62,19 @@ def place(
     rowless = claim.unloaded or standing.replaced_by is not None
     upsert, shape = drop.action is Action.UPSERT, in_force.contract
     overtaken = standing.later_upserts and bool(shape.primary_key)
+    passing = carried(types_of(stored.contract), standing.later)
+    is_same = _same_shape(stored.contract, shape) and all(
+        types == (shape.by_name[name].type,) for name, types in passing.items()
+    )
     return Placement(
         contract=stored,
         shape=shape,
-        staged=upsert or rowless or overtaken or not _same_shape(stored.contract, shape),
+        carried=passing,
+        staged=upsert
+        or rowless
+        or overtaken
+        or not is_same
+        or len(passing) < len(stored.contract.columns),
         rowless=rowless,
         leave_out_overtaken=overtaken,
         replace_versions=stored.contract.on_reupload is OnReupload.REPLACE

@@ -30,6 +30,13 @@ _MISREAD: Final[LiteralString] = """
     returning drop_id
     """
 
+_REREAD: Final[LiteralString] = """
+    update headrace.ledger
+    set reopened_at = clock_timestamp(), run = headrace.run_after(run)
+    where db_name = %(db_name)s and table_name = %(table_name)s
+      and action <> 'schema' and outcome = 'loaded' and contract_id = any(%(contracts)s)
+    """
+
 _EARLIER: Final[LiteralString] = """
     update headrace.ledger as entry
     set reopened_at = clock_timestamp(), run = headrace.run_after(run)
@@ -83,6 +90,15 @@ async def misread(
         _MISREAD, _table(drop) | {"drop_id": drop.drop_id, "first": changed, "all": first}
     )
     return [drop_id for (drop_id,) in await cursor.fetchall()]
+
+
+async def reread(connection: AsyncConnection[Any], drop: Drop, contracts: Sequence[UUID]) -> bool:
+    """Opens the drops of a table that were read under these contracts: their values pass through
+    another chain now."""
+    if not contracts:
+        return False
+    cursor = await connection.execute(_REREAD, _table(drop) | {"contracts": list(contracts)})
+    return bool(cursor.rowcount)
 
 
 async def verdicts(connection: AsyncConnection[Any], contracts: Sequence[UUID]) -> None:

@@ -7,7 +7,7 @@ read under another contract than the one that the table has the shape of.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -51,15 +51,25 @@ class Target:
 
 
 class Staging:
-    """The staged rows of one drop, read under `contract`, on their way into `target`."""
+    """The staged rows of one drop, read under `contract`, on their way into `target`.
+
+    Args:
+        carried: the columns whose values reach the target, with the types that they pass through.
+    """
 
     def __init__(
-        self, connection: AsyncConnection[Any], drop: Drop, contract: Contract, target: Target
+        self,
+        connection: AsyncConnection[Any],
+        drop: Drop,
+        contract: Contract,
+        target: Target,
+        carried: Mapping[str, tuple[str, ...]],
     ) -> None:
         self._connection = connection
         self._drop = drop
         self._contract = contract
         self._target = target
+        self._carried = carried
         self._own_keys = [sql.Identifier(name) for name in contract.primary_key]
         self._values = {
             "drop_id": drop.drop_id,
@@ -141,20 +151,15 @@ class Staging:
     async def insert(self) -> int:
         """Brings the staged rows into the table, those aside that only remove their key; answers
         with how many rows went in."""
-        shape = self._target.contract.by_name
-        columns = [column.name for column in self._contract.columns if column.name in shape]
-        values = [
-            sql.SQL("{}::{}").format(sql.Identifier(name), sql.SQL(shape[name].type))
-            for name in columns
-        ]
+        columns = [sql.Identifier(name) for name in self._carried]
+        values = [passed(sql.Identifier(name), types) for name, types in self._carried.items()]
         statement = sql.SQL(
-            "insert into {target} ({columns}, {lineage}) "
-            "select {values}, %(drop_id)s from {staged} where not {removes} order by {line}"
+            "insert into {target} ({columns}) "
+            "select {values} from {staged} where not {removes} order by {line}"
         ).format(
             target=self._target.place.identifier,
-            columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
-            lineage=_LINEAGE,
-            values=sql.SQL(", ").join(values),
+            columns=sql.SQL(", ").join([*columns, _LINEAGE]),
+            values=sql.SQL(", ").join([*values, sql.Placeholder("drop_id")]),
             staged=STAGED,
             removes=self._removes(),
             line=_LINE,
@@ -275,6 +280,12 @@ async def take_out(
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+def passed(column: sql.Identifier, types: Sequence[str]) -> sql.Composed:
+    """The values of a column, cast through these types, which are an allow-list's own
+    spellings."""
+    return column + sql.SQL("").join(sql.SQL("::{}").format(sql.SQL(kind)) for kind in types)
 
 
 def _charged(place: Place) -> sql.SQL:

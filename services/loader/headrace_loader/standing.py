@@ -46,7 +46,11 @@ _STANDING: Final[LiteralString] = """
         (select drop_id from versions where drop_id < %(drop_id)s
           order by drop_id limit 1) as earlier_version,
         in_force.drop_id as in_force_id, in_force.contract as in_force,
-        own.drop_id as contract_id, own.contract as contract
+        own.drop_id as contract_id, own.contract as contract,
+        (select coalesce(jsonb_agg(contracts.contract order by contracts.drop_id), '[]')
+          from headrace.contracts
+          where db_name = %(db_name)s and table_name = %(table_name)s
+            and accepted and not refused_by_rows and contracts.drop_id > own.drop_id) as later
     from (select) as nothing
     left join headrace.contracts as in_force on in_force.drop_id
         = headrace.contract_of(%(db_name)s, %(table_name)s, %(last_place)s)
@@ -74,6 +78,7 @@ class Standing:
         replaced_by: a later version of its key that replaces earlier ones.
         earlier_version: the first version of its key, if that is another drop; however it ended.
         contract: the one of the drop's place; None as long as the table has none.
+        later: the accepted ones after it, of which the last one is in force.
         in_force: the one that the table has the shape of.
     """
 
@@ -83,6 +88,7 @@ class Standing:
     replaced_by: UUID | None
     earlier_version: UUID | None
     contract: StoredContract | None
+    later: tuple[Contract, ...]
     in_force: StoredContract | None
 
 
@@ -95,6 +101,7 @@ async def standing(connection: AsyncConnection[Any], drop: Drop, contract_order:
     own_id, own, in_force_id, in_force = (
         row.pop(name) for name in ("contract_id", "contract", "in_force_id", "in_force")
     )
+    row["later"] = tuple(Contract.model_validate(one) for one in row["later"])
     contract = _stored(own_id, own)
     same = own_id == in_force_id
     return Standing(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import AsyncConnection, sql
 
 from headrace_loader.evolution import Reshape, TableColumn
 from headrace_loader.locks import hash_key
+from headrace_loader.staging import passed
 from headrace_shared.column_types import canonical_type
 from headrace_shared.drop import Drop
 from headrace_shared.identifiers import (
@@ -68,6 +69,29 @@ async def change_table(connection: AsyncConnection[Any], drop: Drop, wanted: Res
             sql.SQL("alter table {} {}").format(table_identifier(drop), sql.SQL(", ").join(actions))
         )
     await _add_lineage(connection, drop)
+
+
+async def pass_on(
+    connection: AsyncConnection[Any],
+    drop: Drop,
+    columns: Mapping[str, tuple[str, ...] | None],
+) -> None:
+    """Makes of the rows that were there before Headrace what a change in the midst of the chain
+    would have made of them: nobody can load them again.
+
+    Args:
+        columns: name -> the types that its values pass through; None where they are lost.
+    """
+    for name, types in columns.items():
+        column = sql.Identifier(name)
+        await connection.execute(
+            sql.SQL("update {} set {} = {} where {} is null").format(
+                table_identifier(drop),
+                column,
+                sql.SQL("null") if types is None else passed(column, types),
+                sql.Identifier(LINEAGE_COLUMN),
+            )
+        )
 
 
 async def index_keys(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -168,10 +168,16 @@ class LoadTransaction:
                         await copy.write(block)
                 return cursor.rowcount
 
-    async def staging(self, contract: Contract, shape: Contract) -> Staging:
+    async def staging(
+        self, contract: Contract, shape: Contract, carried: Mapping[str, tuple[str, ...]]
+    ) -> Staging:
         """A place for rows that are read under `contract` and go into a table with the shape of
-        another one, or have to be held against its rows."""
-        staged = Staging(self._connection, self._drop, contract, self._target(shape))
+        another one, or have to be held against its rows.
+
+        Args:
+            carried: the columns whose values reach the table, with the types on their way.
+        """
+        staged = Staging(self._connection, self._drop, contract, self._target(shape), carried)
         await staged.make()
         return staged
 
@@ -189,6 +195,7 @@ class LoadTransaction:
             async with self._connection.transaction():
                 change = await chain.judge(self._connection, self._drop, before)
                 opened = await self._reopen_misread(change)
+                reread = await reopening.reread(self._connection, self._drop, change.reread)
                 if change.flipped and opened and has is not None:
                     # Rows that came in under a contract that is none any more need not fit the
                     # shape that the table is given now.
@@ -196,8 +203,9 @@ class LoadTransaction:
                 if change.chain.columns is not None:
                     wants = reshape(has, change.chain.columns)
                     await table.change_table(self._connection, self._drop, wants)
+                    await table.pass_on(self._connection, self._drop, change.reread_before)
                     await self._index_keys()
-        return change, bool(opened or change.flipped)
+        return change, bool(opened or change.flipped or reread)
 
     async def refuse_for_its_rows(self) -> None:
         """Leaves the drop's contract out of the chain: the rows of the table do not bear it."""
