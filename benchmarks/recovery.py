@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import psutil
 import psycopg
 
 from benchmarks.figure import Figure
@@ -57,7 +56,7 @@ def _killed(platform: RunningPlatform, body: bytes, number: int) -> float:
     key = f"dev/append/killed/{number}.csv"
     eventually(lambda: len(platform.pids("loader")) == 2, "both loaders are up")
     platform.land(key, body)
-    os.kill(_at_work(platform), signal.SIGKILL)
+    os.kill(platform.loader_at_work(), signal.SIGKILL)
     started = time.monotonic()
     _await_rows(platform, key)
     return time.monotonic() - started
@@ -67,20 +66,3 @@ def _await_rows(platform: RunningPlatform, key: str) -> None:
     with psycopg.connect(platform.stack.warehouse_dsn, autocommit=True) as connection:
         query = "select 1 from headrace.ledger where key = %s and outcome = 'loaded'"
         eventually(lambda: connection.execute(query, [key]).fetchone(), f"{key} is loaded")
-
-
-def _at_work(platform: RunningPlatform) -> int:
-    def found() -> int | None:
-        with psycopg.connect(platform.stack.warehouse_dsn) as connection:
-            row = connection.execute(
-                "select client_port from pg_stat_activity join pg_stat_progress_copy using (pid) "
-                "where tuples_processed > 0"
-            ).fetchone()
-        if row is None:
-            return None
-        for pid in platform.pids("loader"):
-            if row[0] in {one.laddr.port for one in psutil.Process(pid).net_connections()}:
-                return pid
-        return None
-
-    return eventually(found, "a COPY is under way")

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import boto3
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -87,6 +88,24 @@ class RunningPlatform:
             row = connection.execute(query).fetchone()
             assert row is not None
             return int(row[0])
+
+    def loader_at_work(self) -> int:
+        """The pid of the loader whose COPY is under way, by its connection's client port."""
+
+        def found() -> int | None:
+            with psycopg.connect(self.stack.warehouse_dsn) as connection:
+                row = connection.execute(
+                    "select client_port from pg_stat_activity "
+                    "join pg_stat_progress_copy using (pid) where tuples_processed > 1000"
+                ).fetchone()
+            if row is None:
+                return None
+            for pid in self.pids("loader"):
+                if row[0] in {one.laddr.port for one in psutil.Process(pid).net_connections()}:
+                    return pid
+            return None
+
+        return eventually(found, "a COPY is under way")
 
     def copying(self) -> int:
         """Rows that a COPY under way has taken so far."""

@@ -97,25 +97,6 @@ def test_old_and_new_facts_in_the_queues_at_once_are_each_loaded_and_logged_once
         assert "Messages" not in answer, service
 
 
-def loader_at_work(platform: RunningPlatform) -> int:
-    """The pid of the loader whose COPY is under way, by its connection's client port."""
-
-    def found() -> int | None:
-        with psycopg.connect(platform.stack.warehouse_dsn) as connection:
-            row = connection.execute(
-                "select client_port from pg_stat_activity join pg_stat_progress_copy using (pid) "
-                "where tuples_processed > 1000"
-            ).fetchone()
-        if row is None:
-            return None
-        for pid in platform.pids("loader"):
-            if row[0] in {one.laddr.port for one in psutil.Process(pid).net_connections()}:
-                return pid
-        return None
-
-    return eventually(found, "a COPY is under way")
-
-
 def test_load_cut_off_by_sigterm_is_handed_back_at_once_and_loaded_by_another(
     platform: RunningPlatform,
 ) -> None:
@@ -123,7 +104,7 @@ def test_load_cut_off_by_sigterm_is_handed_back_at_once_and_loaded_by_another(
     key = "dev/append/cut/big.csv"
     rows = "".join(f"{number},name of {number}\n" for number in range(BIG_ROWS))
     platform.land(key, f"id,name\n{rows}")
-    told = loader_at_work(platform)
+    told = platform.loader_at_work()
     process = psutil.Process(told)
     os.kill(told, signal.SIGTERM)
     drop = platform.await_state(key, "loaded")

@@ -15,8 +15,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-import psycopg
 import pytest
 
 from headrace_local.platform import PlatformOptions
@@ -112,27 +110,6 @@ def big_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-def loader_at_work(platform: RunningPlatform) -> int:
-    """The pid of the loader whose COPY is under way, by its connection's client port."""
-
-    def found() -> int | None:
-        if platform.copying() < 1000:
-            return None
-        with psycopg.connect(platform.stack.warehouse_dsn) as connection:
-            row = connection.execute(
-                "select client_port from pg_stat_activity join pg_stat_progress_copy using (pid)"
-            ).fetchone()
-        if row is None:
-            return None
-        for pid in platform.pids("loader"):
-            ports = {one.laddr.port for one in psutil.Process(pid).net_connections()}
-            if row[0] in ports:
-                return pid
-        return None
-
-    return eventually(found, "a COPY is under way")
-
-
 def test_five_deliveries_in_any_order_to_two_loaders_load_rows_once(
     platform: RunningPlatform,
 ) -> None:
@@ -183,7 +160,7 @@ def test_loader_killed_in_the_middle_of_copy_loads_rows_once(
     platform.contract("killed")
     key = "dev/append/killed/big.csv"
     platform.land(key, big_file)
-    os.kill(loader_at_work(platform), signal.SIGKILL)
+    os.kill(platform.loader_at_work(), signal.SIGKILL)
     drop = platform.await_state(key, "loaded")
     assert drop["rows_loaded"] == BIG_ROWS
     assert drop["attempts"] > 1
@@ -216,7 +193,7 @@ def test_postgres_restarted_during_a_load_is_waited_for(
     platform.contract("restarted")
     key = "dev/append/restarted/big.csv"
     platform.land(key, big_file)
-    loader_at_work(platform)
+    platform.loader_at_work()
     os.kill(platform.pids("postgres")[0], signal.SIGINT)
     eventually(lambda: platform.restarts("postgres") == 1, "Postgres is back")
     drop = platform.await_state(key, "loaded")
@@ -230,7 +207,7 @@ def test_loader_told_to_end_finishes_what_it_has(
     platform.contract("drained")
     key = "dev/append/drained/big.csv"
     platform.land(key, big_file)
-    os.kill(loader_at_work(platform), signal.SIGTERM)
+    os.kill(platform.loader_at_work(), signal.SIGTERM)
     drop = platform.await_state(key, "loaded")
     assert drop["attempts"] == 1
     assert platform.count("dev.drained") == BIG_ROWS

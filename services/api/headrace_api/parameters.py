@@ -51,14 +51,13 @@ class Page:
     cursor: str | None
 
 
-def paging(
-    limit: Annotated[
-        int, Query(ge=1, le=MOST_ITEMS, description="The most items of one page.")
-    ] = DEFAULT_LIMIT,
-    cursor: Annotated[
-        str | None, Query(description="next_cursor of the page before.", max_length=200)
-    ] = None,
-) -> Page:
+_Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="The most items of one page.")]
+_Cursor = Annotated[
+    str | None, Query(description="next_cursor of the page before.", max_length=200)
+]
+
+
+def paging(limit: _Limit = DEFAULT_LIMIT, cursor: _Cursor = None) -> Page:
     """The page of a request."""
     return Page(limit, cursor)
 
@@ -92,12 +91,8 @@ def drop_question(  # noqa: PLR0913, PLR0917 - each is a query parameter
     key: Annotated[
         str | None, Query(description="Only drops of exactly this object key.", max_length=1024)
     ] = None,
-    limit: Annotated[
-        int, Query(ge=1, le=MOST_ITEMS, description="The most items of one page.")
-    ] = DEFAULT_LIMIT,
-    cursor: Annotated[
-        str | None, Query(description="next_cursor of the page before.", max_length=200)
-    ] = None,
+    limit: _Limit = DEFAULT_LIMIT,
+    cursor: _Cursor = None,
 ) -> DropQuestion:
     """The question of a request.
 

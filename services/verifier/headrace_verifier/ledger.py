@@ -17,7 +17,6 @@ from headrace_shared.errors import TransientError
 from headrace_shared.log_schema import State
 from headrace_shared.reasons import Reason
 from headrace_verifier.judging import Count
-from headrace_verifier.log import EVENT_DELAY, UPLOAD_IN_PARTS
 from headrace_verifier.records import Entry, Version
 
 PAGE: Final = 1_000
@@ -107,9 +106,7 @@ class Ledger:
                 "version_ids": [one.version_id for one in versions],
                 "etags": [one.etag for one in versions],
                 "modified": [one.modified for one in versions],
-                "longest": [
-                    UPLOAD_IN_PARTS if one.is_multipart else EVENT_DELAY for one in versions
-                ],
+                "longest": [one.event_delay for one in versions],
             },
         )
         return [versions[row["place"] - 1] for row in rows]

@@ -36,11 +36,6 @@ AT_ONCE: Final = 8
 """Calls under way at a time."""
 
 _CLOCKS: Final = timedelta(seconds=5)
-EVENT_DELAY: Final = timedelta(minutes=1)
-"""Between the end of an upload and the time of its event lie seconds."""
-
-UPLOAD_IN_PARTS: Final = timedelta(days=7)
-"""LastModified of a multipart upload is its beginning; an upload may take days."""
 
 Found = TypeVar("Found")
 
@@ -113,8 +108,7 @@ class Log:
 
 def _queries(table: str, version: Version) -> list[QueryInputTypeDef]:
     """Where an item of this version can lie: its drop id begins with its landing second."""
-    longest = UPLOAD_IN_PARTS if version.is_multipart else EVENT_DELAY
-    earliest, latest = version.modified - _CLOCKS, version.modified + longest
+    earliest, latest = version.modified - _CLOCKS, version.modified + version.event_delay
     low, high = drop_id_bounds(earliest, latest)
     index, partitions = _partitions(version, earliest, latest)
     return [

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from headrace_shared.drop import Action, Drop, drop_id
 from headrace_shared.identifiers import safe_identifier, safe_schema
 from headrace_shared.log_schema import AS_LANDED, END_STATES, State, state_order, step_attribute
 from headrace_shared.reasons import Reason
+
+EVENT_DELAY: Final = timedelta(minutes=1)
+"""Between the end of an upload and the time of its event lie seconds."""
+
+UPLOAD_IN_PARTS: Final = timedelta(days=7)
+"""LastModified of a multipart upload is its beginning; an upload may take days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +41,10 @@ class Version:
         return self.key.endswith("/") and not self.size_bytes
 
     @property
-    def is_multipart(self) -> bool:
-        """Whether it was uploaded in parts: its etag then ends in their number."""
-        return "-" in self.etag
+    def event_delay(self) -> timedelta:
+        """How long after `modified` its event may say that it landed; the etag of an upload in
+        parts ends in their number."""
+        return UPLOAD_IN_PARTS if "-" in self.etag else EVENT_DELAY
 
     @property
     def table(self) -> tuple[str, str] | None:
