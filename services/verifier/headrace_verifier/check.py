@@ -106,7 +106,8 @@ class Told:
             return
         self._last = time.monotonic()
         rate = tally.read.total() / (self._last - self._begun)
-        line = f"{tally.read[walk]:,} {walk}, {tally.found.total():,} differences, {rate:,.0f}/s"
+        read = _counted(tally.read[walk], walk)
+        line = f"{read}, {_counted(tally.found.total(), 'differences')}, {rate:,.0f}/s"
         self._clear()
         sys.stderr.write(line if self._terminal else f"verify: {line}\n")
         sys.stderr.flush()
@@ -117,14 +118,12 @@ class Told:
         for kind, number in self._shown.items():
             if number > _SHOWN:
                 sys.stdout.write(f"{kind}: {number - _SHOWN:,} more; --json lists them all\n")
-        read = ", ".join(f"{tally.read[walk]:,} {walk}" for walk in Walk)
+        read = ", ".join(_counted(tally.read[walk], walk) for walk in Walk)
         seconds = time.monotonic() - self._begun
         sys.stdout.write(f"verified {read} in {seconds:.1f} s\n")
         if tally.failed:
-            sys.stdout.write(
-                f"{tally.failed:,} failed drops wait for `headrace replay --state failed` or "
-                "`headrace redrive`\n"
-            )
+            failed = _counted(tally.failed, "drops")
+            sys.stdout.write(f"{failed} failed, to be replayed or redriven: headrace dead loader\n")
         sys.stdout.write(f"{_concluded(tally)}\n")
 
     def _clear(self) -> None:
@@ -145,6 +144,10 @@ class ToldAsJson:
     def concludes(self, tally: Tally) -> None:
         """The counts."""
         sys.stdout.write(f"{json.dumps(tally.as_json() | {'left': tally.left})}\n")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what if number != 1 else what.removesuffix('s')}"
 
 
 def _concluded(tally: Tally) -> str:
