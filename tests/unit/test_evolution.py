@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace_loader.evolution import Chain, Columns, Reshape, TableColumn, Verdict, fold, reshape
 from headrace_shared.column_types import canonical_type, widens
 from headrace_shared.contract import Contract, parse_contract
+from headrace_shared.evolution import Chain, Columns, Reshape, TableColumn, Verdict, fold, reshape
 
 ID = {"name": "id", "type": "bigint", "nullable": False}
 NAME = {"name": "name", "type": "varchar(10)"}

@@ -10,10 +10,10 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from headrace_loader import evolution
-from headrace_loader.evolution import Chain, Columns, TableColumn, fold, types_of
+from headrace_shared import evolution
 from headrace_shared.contract import Contract
 from headrace_shared.drop import Drop
+from headrace_shared.evolution import Chain, Columns, TableColumn, fold, types_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from headrace_loader.evolution import carried, types_of
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Rejected, Superseded, Unloaded
 from headrace_loader.standing import Standing, StoredContract
 from headrace_shared.contract import Contract, OnReupload
 from headrace_shared.drop import Action, Drop
+from headrace_shared.evolution import carried, types_of
 from headrace_shared.reasons import Reason
 
 LOADABLE: Final = frozenset({Action.APPEND, Action.TRUNCATE, Action.UPSERT})

@@ -8,11 +8,11 @@ from typing import Any
 
 from psycopg import AsyncConnection, sql
 
-from headrace_loader.evolution import Reshape, TableColumn
 from headrace_loader.locks import hash_key
 from headrace_loader.staging import passed
 from headrace_shared.column_types import canonical_type
 from headrace_shared.drop import Drop
+from headrace_shared.evolution import Reshape, TableColumn
 from headrace_shared.identifiers import (
     LINEAGE_COLUMN,
     safe_column,

@@ -14,7 +14,6 @@ from headrace_loader import chain, ledger, reopening, staging, table
 from headrace_loader.chain import Change
 from headrace_loader.copying import copy_statement
 from headrace_loader.csv_stream import without_end_marker
-from headrace_loader.evolution import reshape
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Loaded, Outcome, Rejected, Superseded, Unloaded
 from headrace_loader.sqlstate import copy_errors, ddl_errors
@@ -23,6 +22,7 @@ from headrace_loader.standing import Standing, standing
 from headrace_shared.contract import Column, Contract, CsvFormat
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import TransientError
+from headrace_shared.evolution import reshape
 from headrace_shared.identifiers import LINEAGE_COLUMN
 
 _END_MARKER_GONE: Final = 180_000
