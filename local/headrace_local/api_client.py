@@ -185,6 +185,12 @@ class ApiClient:
         """One table with its rows and the states of its drops."""
         return self._read(TableItem, self.get(f"/v1/tables/{db_name}/{table_name}"))
 
+    def contract_in_force(self, db_name: str, table_name: str) -> dict[str, Any]:
+        """The document of the contract that a table has the shape of."""
+        path = f"/v1/tables/{db_name}/{table_name}"
+        found: dict[str, Any] = self.get(path).get("contract", {})
+        return found
+
     def get(self, path: str, query: dict[str, str | int] | None = None) -> Any:
         """The JSON document at a path.
 

@@ -7,6 +7,7 @@ silently left out.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal
@@ -228,27 +229,51 @@ class Contract(_Part):
         return {column.name: column for column in self.columns}
 
 
+class ContractError(ValueError):
+    """The document is no contract.
+
+    Args:
+        faults: each with its place as a JSON pointer (RFC 6901) before it.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
 def parse_contract(document: bytes) -> Contract:
     """The contract in a JSON document.
 
     Raises:
-        PermanentError: the document is no contract; the reason tells each fault with its place as
-            a JSON pointer (RFC 6901).
+        PermanentError: the document is no contract; the reason tells the first faults.
+    """
+    try:
+        return read_contract(document)
+    except ContractError as error:
+        raise _refusal(*error.faults) from None
+
+
+def read_contract(document: bytes) -> Contract:
+    """The contract in a JSON document.
+
+    Raises:
+        ContractError: the document is no contract; tells every fault.
     """
     if len(document) > MAX_CONTRACT_BYTES:
-        raise _refusal(f"it has more than {MAX_CONTRACT_BYTES:,} bytes")
+        raise ContractError([f"it has more than {MAX_CONTRACT_BYTES:,} bytes"])
     try:
         text = document.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _refusal(f"byte {error.start} is not UTF-8") from None
+        raise ContractError([f"byte {error.start} is not UTF-8"]) from None
     try:
         return Contract.model_validate_json(text)
     except ValidationError as error:
-        faults = [
-            _fault(part["loc"], _WORDS.get(part["type"], part["msg"]))
-            for part in error.errors(include_url=False)
-        ]
-        raise _refusal(*faults) from None
+        raise ContractError(
+            [
+                _fault(part["loc"], _WORDS.get(part["type"], part["msg"]))
+                for part in error.errors(include_url=False)
+            ]
+        ) from None
 
 
 def _fault(location: tuple[int | str, ...], message: str) -> str:

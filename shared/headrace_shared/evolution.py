@@ -94,7 +94,7 @@ def fold(before: Columns | None, contracts: Sequence[tuple[UUID, Contract]]) -> 
     verdicts: list[Verdict] = []
     columns, present, in_force = before, None, None
     for contract_id, wanted in contracts:
-        verdict = _judge(contract_id, columns, present, wanted)
+        verdict = judge(contract_id, columns, present, wanted)
         verdicts.append(verdict)
         if verdict.refusal is None:
             columns, present, in_force = _after(columns, wanted), wanted, contract_id
@@ -169,9 +169,15 @@ def _passing(types: tuple[str, ...], kind: str) -> tuple[str, ...]:
     return (*types, kind)
 
 
-def _judge(
+def judge(
     contract_id: UUID, columns: Columns | None, present: Contract | None, wanted: Contract
 ) -> Verdict:
+    """What becomes of one contract.
+
+    Args:
+        columns: those of the table as it is; None if it is not there.
+        present: the contract in force, if there is one.
+    """
     if present is not None and Action.SCHEMA not in present.allowed_operations:
         reason = _refusal(
             "The present contract does not allow the operation schema.",
@@ -191,9 +197,14 @@ def _judge(
     return Verdict(contract_id, tuple(told), None)
 
 
+def columns_of(contract: Contract) -> dict[str, TableColumn]:
+    """The columns of a table that has the shape of this contract."""
+    return {column.name: TableColumn(column.type, column.nullable) for column in contract.columns}
+
+
 def _after(columns: Columns | None, wanted: Contract) -> Columns:
     """The table keeps the order of its columns; new ones come last."""
-    own = {column.name: TableColumn(column.type, column.nullable) for column in wanted.columns}
+    own = columns_of(wanted)
     kept = [name for name in columns or () if name in own]
     return {name: own[name] for name in (*kept, *own)}
 

@@ -212,3 +212,25 @@ def test_platform_named_by_the_environment_needs_no_stack_file(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(b"loaded ")
+
+
+def test_contract_is_checked_against_its_table(headrace: CommandLine, table: str) -> None:
+    wider = {"columns": [*CONTRACT["columns"], {"name": "note", "type": "text"}]}
+    told = headrace.json(
+        "contract",
+        "check",
+        headrace.file("wider.json", json.dumps(wider)),
+        "--against",
+        f"cli.{table}",
+    )
+    assert (told["changes"], told["refused"]) == (["column note text added"], None)
+
+    narrower = headrace.file("narrower.json", json.dumps({"columns": CONTRACT["columns"][:1]}))
+    refused = headrace("contract", "check", narrower, "--against", f"cli.{table}")
+    assert refused.returncode == 1
+    assert b"would refuse it" in refused.stdout
+    assert b"column 'name' is gone" in refused.stdout
+
+    unknown = headrace("contract", "check", narrower, "--against", "dev.nothing_like_it")
+    assert unknown.returncode == 2
+    assert b"No contract was ever applied" in unknown.stderr

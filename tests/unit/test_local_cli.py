@@ -25,6 +25,7 @@ COMMANDS = (
     "drop",
     "status",
     "show",
+    "contract",
     "verify",
     "rebuild",
     "replay",

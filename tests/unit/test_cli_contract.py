@@ -1,0 +1,62 @@
+"""`headrace contract check` tells every fault of a document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from headrace_local.cli import run
+
+GOOD = {"columns": [{"name": "id", "type": "bigint"}], "primary_key": ["id"]}
+
+
+def document(folder: Path, content: object) -> str:
+    path = folder / "contract.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return str(path)
+
+
+def test_good_contract_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["contract", "check", document(tmp_path, GOOD)]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("is a contract.")
+
+
+def test_every_fault_is_told_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faulty = {
+        "columns": [{"name": "id", "type": "strin"}, {"name": "a b", "type": "text"}],
+        "primry_key": [],
+        "format": {"delimiter": ",,"},
+    }
+    assert run(["contract", "check", document(tmp_path, faulty)]) == 1
+    _, *faults = capsys.readouterr().out.splitlines()
+    pointers = [fault.strip().partition(":")[0] for fault in faults]
+    assert pointers == ["/columns/0/type", "/columns/1/name", "/format/delimiter", "/primry_key"]
+
+
+def test_more_faults_than_a_fact_tells_are_all_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = [{"name": f"c{number}", "type": "strin"} for number in range(40)]
+    path = document(tmp_path, {"columns": columns})
+    assert run(["contract", "check", path, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["valid"], len(told["faults"])) == (False, 40)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "\x00", "[" * 100_000])
+def test_what_is_no_document_is_told(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["contract", "check", document(tmp_path, content)]) == 1
+    assert "is not a contract" in capsys.readouterr().out
+
+
+def test_missing_file_is_a_mistake_in_the_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["contract", "check", str(tmp_path / "none.json")]) == 2
+    assert "No such file" in capsys.readouterr().err
