@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 import time
@@ -18,11 +19,14 @@ from tests.model.test_model import QUIET
 from tests.running_platform import running
 
 _WORLDS = 2_000
+_ROUND = 200
+"""Worlds after which it tells what it has seen so far."""
 
 
 def main() -> None:
     """Ends with a traceback and the world to look at, if loader and model disagree in one."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     worlds = int(sys.argv[1]) if len(sys.argv) > 1 else _WORLDS
     with tempfile.TemporaryDirectory(prefix="headrace-model-") as name:
         options = PlatformOptions(
@@ -30,8 +34,9 @@ def main() -> None:
         )
         with running(options) as platform, bench(platform.stack.warehouse_dsn) as on:
             started = time.monotonic()
-            _search(on, worlds)
-            _tell(on, time.monotonic() - started)
+            while (left := worlds - on.seen["worlds"]) > 0:
+                _search(on, min(left, _ROUND))
+                _tell(on, time.monotonic() - started)
 
 
 def _search(on: Bench, worlds: int) -> None:
@@ -48,6 +53,7 @@ def _tell(on: Bench, seconds: float) -> None:
         f"{seen}, {at.total():,} crashes before statements {min(at)} to {max(at)}; "
         f"{seconds:.0f} s\n"
     )
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
