@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from benchmarks import measures
 from benchmarks.batching import batching
@@ -23,6 +26,7 @@ _BEGIN, _END = "<!-- figures: make bench -->", "<!-- end of figures -->"
 
 def main() -> None:
     """One run on a fresh platform, from start to the table."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
         folder = Path(name)
         options = PlatformOptions(data_dir=folder / "data", ephemeral=True, api_port=free_port())

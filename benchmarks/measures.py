@@ -71,7 +71,7 @@ def memory(platform: RunningPlatform, folder: Path) -> Iterator[Figure]:
         file.unlink()
         yield Figure(
             f"loader's memory, {megabytes} MB file",
-            f"{_peak_megabytes(pid):.0f} MB at most so far",
+            f"{peak_megabytes(pid):.0f} MB at most so far",
             f"loaded in {seconds:.1f} s; limit wanted: 150 MB",
         )
 
@@ -205,7 +205,7 @@ def _has_row(connection: psycopg.Connection[tuple[int]], number: int) -> bool:
     return connection.execute(query, [number]).fetchone() is not None
 
 
-def _peak_megabytes(pid: int) -> float:
+def peak_megabytes(pid: int) -> float:
     """VmHWM: the most that the process ever held."""
     status = Path(f"/proc/{pid}/status").read_text()
     line = next(one for one in status.splitlines() if one.startswith("VmHWM"))

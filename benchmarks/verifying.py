@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 
 from benchmarks.figure import Figure
+from benchmarks.measures import peak_megabytes
 from headrace_local.env import variables
 from headrace_local.platform import PlatformOptions
 from headrace_local.ports import LOOPBACK, free_port
@@ -30,6 +31,7 @@ from tests.running_platform import RunningPlatform, running
 SIZES: Final = (10_000, 200_000)
 
 _PAGE: Final = 1_000
+_LOOK_SECONDS: Final = 0.05
 _LANDED: Final = "2026-01-01T00:00:00.000Z"
 
 _LEDGER: Final = """
@@ -100,17 +102,23 @@ def _environment(platform: RunningPlatform, address: str) -> dict[str, str]:
 
 def _verify(platform: RunningPlatform, address: str) -> _Run:
     command = [sys.executable, "-m", "headrace_verifier.check", "--prefix", "bench/"]
-    started = time.monotonic()
-    with subprocess.Popen(
-        command, env=_environment(platform, address), stdout=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stdout is not None
-        told = child.stdout.read()
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise RuntimeError(f"verify ended with {child.returncode}: {told[-2_000:]}")
-    return _Run(time.monotonic() - started, used.ru_maxrss * 1024 / 1e6)
+    started, megabytes = time.monotonic(), 0.0
+    with (
+        tempfile.TemporaryFile() as told,
+        subprocess.Popen(
+            command, env=_environment(platform, address), stdout=told, stderr=told
+        ) as child,
+    ):
+        while child.poll() is None:
+            # Not the rusage of the child: that begins with what its parent had.
+            with suppress(FileNotFoundError, StopIteration):
+                megabytes = peak_megabytes(child.pid)
+            time.sleep(_LOOK_SECONDS)
+        took = time.monotonic() - started
+        told.seek(0)
+        if child.returncode:
+            raise RuntimeError(f"verify ended with {child.returncode}: {told.read()[-2_000:]!r}")
+    return _Run(took, megabytes)
 
 
 def _list_alone(address: str, platform: RunningPlatform) -> float:
