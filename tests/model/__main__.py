@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import random
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import structlog
-from hypothesis import settings
+from hypothesis import seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from headrace_local.platform import PlatformOptions
 from headrace_local.ports import free_port
-from tests.model.machine import Bench, Machine, bench
+from tests.model.bench import Bench, bench
+from tests.model.machine import Machine
 from tests.model.test_model import QUIET
 from tests.running_platform import running
 
@@ -35,13 +37,15 @@ def main() -> None:
         with running(options) as platform, bench(platform.stack.warehouse_dsn) as on:
             started = time.monotonic()
             while (left := worlds - on.seen["worlds"]) > 0:
-                _search(on, min(left, _ROUND))
+                number = random.SystemRandom().randrange(10**9)
+                sys.stdout.write(f"seed {number}\n")
+                _search(on, min(left, _ROUND), number)
                 _tell(on, time.monotonic() - started)
 
 
-def _search(on: Bench, worlds: int) -> None:
+def _search(on: Bench, worlds: int, number: int) -> None:
     run_state_machine_as_test(
-        type("World", (Machine,), {"on": on}),
+        seed(number)(type("World", (Machine,), {"on": on})),
         settings=settings(QUIET, derandomize=False, max_examples=worlds, stateful_step_count=30),
     )
 

@@ -4,38 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from contextvars import copy_context
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from itertools import count
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Final, Literal
 from uuid import UUID
 
-import psycopg
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from psycopg import sql
 
-from headrace_loader.lake import S3Lake
 from headrace_loader.loading import Loading
-from headrace_loader.postgres import PostgresWarehouse
 from headrace_router.routing import Routed, route
 from headrace_shared.drop import Drop, drop_id, drop_id_bounds
 from headrace_shared.errors import TransientError
 from tests.model import world
-from tests.model.crashes import Crashes
+from tests.model.bench import Bench
 from tests.model.model import Held, expected
 from tests.model.world import DATABASE, EPOCH, LAST_SECOND, Contract, File, Landed, Request, Rows
-
-Found = TypeVar("Found")
 
 TABLES: Final = 2
 _ROUNDS: Final = 400
 _MOST_AT_ONCE: Final = 4
-_MOST_STATEMENTS: Final = 24
+_MOST_STATEMENTS: Final = 32
 """More than a load takes: some come through."""
 
 _WRONG_COUNTS: Final = """
@@ -61,64 +52,6 @@ class Message:
     kind: Literal["load", "unload"]
     drop: Drop
     request: int = 0
-
-
-class Lake:
-    """Files in memory: the real lake has tests of its own, and nothing here hangs on it."""
-
-    def __init__(self) -> None:
-        self.files: dict[UUID, bytes] = {}
-
-    @asynccontextmanager
-    async def open(self, drop: Drop) -> AsyncIterator[AsyncIterator[bytes]]:
-        async def blocks() -> AsyncIterator[bytes]:
-            yield self.files[drop.drop_id]
-
-        yield blocks()
-
-
-@dataclass
-class Bench:
-    """What all worlds of a run share."""
-
-    dsn: str
-    runner: asyncio.Runner
-    loaders: Sequence[Loading]
-    lake: Lake
-    crashes: Crashes
-    connection: psycopg.Connection[Any]
-    numbers: Iterator[int] = field(default_factory=count)
-    seen: Counter[str] = field(default_factory=Counter)
-
-    def do(self, work: Coroutine[Any, Any, Found]) -> Found:
-        """Runs it to its end, in the present context: a crash that is to come is part of it."""
-        return self.runner.run(work, context=copy_context())
-
-
-@contextmanager
-def bench(dsn: str) -> Iterator[Bench]:
-    """Two loaders on one warehouse, in an event loop of their own."""
-    lake = Lake()
-    with (
-        pytest.MonkeyPatch.context() as patched,
-        asyncio.Runner() as runner,
-        # The tables change their shape beneath it.
-        psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as connection,
-    ):
-        crashes = Crashes(dsn, patched)
-        opened = [
-            PostgresWarehouse.open(dsn, connections=9, lock_timeout_seconds=5) for _ in range(2)
-        ]
-        warehouses = [runner.run(one.__aenter__()) for one in opened]
-        loaders = [
-            Loading(cast("S3Lake", lake), one, contract_wait_seconds=10**5) for one in warehouses
-        ]
-        try:
-            yield Bench(dsn, runner, loaders, lake, crashes, connection)
-        finally:
-            for one in opened:
-                runner.run(one.__aexit__(None, None, None))
-            crashes.close()
 
 
 class Machine(RuleBasedStateMachine):
@@ -191,6 +124,15 @@ class Machine(RuleBasedStateMachine):
     def deliver(self, which: list[int]) -> None:
         messages = self._taken(which)
         self._settle(self.on.do(self._at_once(messages)))
+
+    @rule(
+        which=st.lists(st.integers(0), min_size=1, max_size=_MOST_AT_ONCE),
+        statement=st.integers(0, _MOST_STATEMENTS),
+    )
+    def crash(self, which: list[int], statement: int) -> None:
+        """Whatever is pending is delivered, and one of the loads dies before a statement."""
+        with self.on.crashes.before_statement(statement):
+            self._settle(self.on.do(self._at_once(self._taken(which))))
 
     @rule(
         table=st.integers(0, TABLES - 1),
