@@ -47,13 +47,17 @@ class Plain(Machine):
 
 
 def search(
-    on: Bench, examples: int, phases: Sequence[Phase], machine: type[Machine] = Machine
+    on: Bench,
+    examples: int,
+    phases: Sequence[Phase],
+    machine: type[Machine] = Machine,
+    steps: int = 30,
 ) -> None:
     world = type("World", (machine,), {"on": on})
     run_state_machine_as_test(
         world,
         settings=settings(
-            QUIET, max_examples=examples, stateful_step_count=30, phases=tuple(phases)
+            QUIET, max_examples=examples, stateful_step_count=steps, phases=tuple(phases)
         ),
     )
 
@@ -108,4 +112,4 @@ def test_search_fails_where_something_is_taken_out(
     place, name, broken, machine = MUTANTS[taken_out]
     monkeypatch.setattr(place, name, broken)
     with pytest.raises(AssertionError):
-        search(on, MUTANT_EXAMPLES, [Phase.generate], machine)
+        search(on, MUTANT_EXAMPLES, [Phase.generate], machine, steps=80)
