@@ -45,6 +45,16 @@ _WORDS: Final = {
 }
 
 
+_ENCODINGS: Final = {
+    "utf8": "utf-8",
+    "utf-8-sig": "utf-8",
+    "utf16": "utf-16",
+    "latin1": "latin-1",
+    "iso-8859-1": "latin-1",
+    "windows-1252": "cp1252",
+}
+"""Other names of the encodings."""
+
 _ColumnName = Annotated[str, StringConstraints(to_lower=True)]
 """A column of the same contract, lower-cased as the columns' own names are."""
 
@@ -87,12 +97,15 @@ class CsvFormat(_Part):
     escape: str | None = None
     header: bool = True
     null: str = ""
-    encoding: Literal["utf-8"] = "utf-8"
+    encoding: Literal["utf-8", "utf-16", "latin-1", "cp1252"] = "utf-8"
 
     @field_validator("encoding", mode="before")
     @classmethod
     def _fold_encoding(cls, value: object) -> object:
-        return "utf-8" if isinstance(value, str) and value.lower() in ("utf8", "utf-8") else value
+        if not isinstance(value, str):
+            return value
+        name = value.lower().replace("_", "-")
+        return _ENCODINGS.get(name, name)
 
     @field_validator("delimiter", "quote", "escape")
     @classmethod

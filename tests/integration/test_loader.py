@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
 import gzip
+import lzma
 from typing import Any
 
 import psycopg
 import pytest
+import zstandard
 
 from headrace_loader.loading import Loading
 from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded
@@ -48,12 +51,36 @@ async def test_good_file_is_loaded_as_written(road: Road, name: str) -> None:
     assert road.rows() == rows
 
 
-async def test_gzip_file_is_loaded(road: Road) -> None:
+PACKED = {
+    "x.csv.gz": gzip.compress(b"id,name\n1,a\n") + gzip.compress(b"2,b\n"),
+    "x.csv.zst": zstandard.compress(b"id,name\n1,a\n2,b\n"),
+    "x.csv.bz2": bz2.compress(b"id,name\n1,a\n2,b\n"),
+    "x.csv.xz": lzma.compress(b"id,name\n1,a\n2,b\n"),
+    "packed, and not called so.csv": gzip.compress(b"id,name\n1,a\n2,b\n"),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+async def test_packed_file_is_loaded(road: Road, name: str) -> None:
     await road.contract()
-    packed = gzip.compress(b"id,name\n1,a\n") + gzip.compress(b"2,b\n")
-    outcome = await road.load("dev/append/users/x.csv.gz", packed)
+    outcome = await road.load(f"dev/append/users/{name}", PACKED[name])
     assert outcome == Loaded(2, outcome.contract_id if isinstance(outcome, Loaded) else None)
     assert road.rows() == [(1, "a", None), (2, "b", None)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "cp1252"])
+async def test_file_in_a_declared_encoding_is_loaded(road: Road, encoding: str) -> None:
+    await road.contract(format={"encoding": encoding})
+    outcome = await road.append("id,name\n1,Jürgen\n".encode(encoding))
+    assert isinstance(outcome, Loaded)
+    assert road.rows() == [(1, "Jürgen", None)]
+
+
+async def test_bad_rows_of_another_encoding_are_named_in_their_characters(road: Road) -> None:
+    await road.contract(format={"encoding": "cp1252"})
+    outcome = await road.append("id,name\n1,a\nfünf,b\n".encode("cp1252"))
+    assert isinstance(outcome, Rejected)
+    assert [(row.line, row.value) for row in outcome.reason.bad_rows] == [(3, "fünf")]
 
 
 async def test_bad_rows_are_named_with_line_column_value_and_reason(road: Road) -> None:
@@ -102,7 +129,7 @@ REFUSED_FILES = {
     "column twice": (b"id,ID\n1,2\n", "header_mismatch", "'id'"),
     "only blank": (b"\n", "header_unreadable", "is empty"),
     "only a mark": (b"\xef\xbb\xbf", "file_empty", "no header"),
-    "utf-16": ("id,name\n1,a\n".encode("utf-16"), "encoding_invalid", "UTF-16"),
+    "half a UTF-16": ("id,name\n1,a\n".encode("utf-16") + b"\x00", "encoding_invalid", "utf-16"),
 }
 
 
@@ -119,11 +146,11 @@ async def test_file_with_a_bad_header_is_rejected(road: Road, name: str) -> None
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (b"id\n1\n", "file_not_gzip"),
+        (b"id\n1\n", "file_not_packed"),
         (gzip.compress(b"id\n" + b"1\n" * 9, mtime=0)[:-9], "file_truncated"),
     ],
 )
-async def test_file_that_is_not_whole_gzip_is_rejected(
+async def test_packed_file_that_is_not_whole_is_rejected(
     road: Road, content: bytes, code: str
 ) -> None:
     await road.contract()

@@ -31,6 +31,7 @@ def main() -> None:
             contract_wait_seconds=settings.contract_wait_seconds,
             loads=settings.loads,
             gate=parts.gate,
+            limits=settings.unpack_limits,
         )
         return LoaderHandler(loading, parts.bus)
 

@@ -5,14 +5,14 @@ Nothing but the first record is parsed here; every other byte goes to COPY as it
 
 from __future__ import annotations
 
-import asyncio
+import codecs
 import csv
 import re
-import zlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from headrace_loader.unpacking import UnpackLimits, rejoined, unpacked
 from headrace_shared.contract import CsvFormat
 from headrace_shared.errors import PermanentError
 from headrace_shared.reasons import Reason
@@ -22,15 +22,8 @@ if TYPE_CHECKING:
 
 MAX_HEADER_BYTES: Final = 1_048_576
 
-_UNPACKED_BLOCK_BYTES: Final = 1_048_576
-_GZIP_WINDOW: Final = 31
-"""zlib's code for a gzip member: https://docs.python.org/3/library/zlib.html#zlib.decompressobj"""
-
 _LINE_ENDS: Final = (bytearray(b"\r"), bytearray(b"\n"))
 _END_MARKER: Final = re.compile(rb"[\r\n]\\\.[\r\n]")
-
-_UTF8_MARK: Final = b"\xef\xbb\xbf"
-_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 Blocks = AsyncIterator[bytes]
 
@@ -43,17 +36,20 @@ class CsvStream:
     blocks: Blocks
 
 
-async def open_csv(blocks: Blocks, file: str, dialect: CsvFormat) -> CsvStream:
+async def open_csv(
+    blocks: Blocks, file: str, dialect: CsvFormat, limits: UnpackLimits
+) -> CsvStream:
     """Reads as far as the header.
 
     Args:
         blocks: the object's bytes.
-        file: its name, which says whether it is packed.
+        file: its name.
+        limits: what a packed file may become.
 
     Raises:
         PermanentError: the file is empty, is not what its name says, or has no readable header.
     """
-    plain = without_mark(unpacked(blocks, file))
+    plain = in_utf8(unpacked(blocks, file, limits), dialect.encoding)
     if not dialect.header:
         return CsvStream(None, plain)
     head, first_record = bytearray(), _record_pattern(dialect)
@@ -61,7 +57,7 @@ async def open_csv(blocks: Blocks, file: str, dialect: CsvFormat) -> CsvStream:
         head += block
         end = _first_record_end(head, first_record)
         if end is not None:
-            return CsvStream(parse_record(bytes(head[:end]), dialect), _rejoined(head, plain))
+            return CsvStream(parse_record(bytes(head[:end]), dialect), rejoined(bytes(head), plain))
         if len(head) > MAX_HEADER_BYTES:
             raise _refusal(
                 "header_unreadable",
@@ -69,38 +65,64 @@ async def open_csv(blocks: Blocks, file: str, dialect: CsvFormat) -> CsvStream:
             )
     if not head.strip():
         raise _refusal("file_empty", "The file holds no header line.")
-    return CsvStream(parse_record(bytes(head), dialect), _rejoined(head, plain))
+    return CsvStream(parse_record(bytes(head), dialect), rejoined(bytes(head), plain))
 
 
-def unpacked(blocks: Blocks, file: str) -> Blocks:
-    """The bytes of the CSV file itself, whatever it is packed in."""
-    return _gunzipped(blocks) if file.lower().endswith(".gz") else blocks
-
-
-async def without_mark(blocks: Blocks) -> Blocks:
-    """The bytes without a UTF-8 byte-order mark.
+async def in_utf8(blocks: Blocks, encoding: str) -> Blocks:
+    """The file in UTF-8, without a byte-order mark; the mark of UTF-16 or UTF-8 is believed
+    whatever the contract says.
 
     Raises:
-        PermanentError: the mark is that of UTF-16.
+        PermanentError: a byte is not of that encoding. UTF-8 is left to the warehouse to check.
     """
     head = b""
     async for block in blocks:
         head += block
-        if len(head) >= len(_UTF8_MARK):
+        if len(head) >= len(codecs.BOM_UTF8):
             break
-    if head.startswith(_UTF16_MARKS):
+    marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    whole = rejoined(head, blocks)
+    if marked:
+        whole = _recoded(whole, "utf-16")
+    elif head.startswith(codecs.BOM_UTF8):
+        whole = rejoined(head.removeprefix(codecs.BOM_UTF8), blocks)
+    elif encoding != "utf-8":
+        whole = _recoded(whole, encoding)
+    async for block in whole:
+        yield block
+
+
+async def _recoded(blocks: Blocks, encoding: str) -> Blocks:
+    decoder, position = codecs.getincrementaldecoder(encoding)(), 0
+    async for block in blocks:
+        pending = len(decoder.getstate()[0])
+        yield _decoded(decoder, block, encoding, position - pending).encode()
+        position += len(block)
+    pending = len(decoder.getstate()[0])
+    yield _decoded(decoder, b"", encoding, position - pending, final=True).encode()
+
+
+def _decoded(
+    decoder: codecs.IncrementalDecoder,
+    block: bytes,
+    encoding: str,
+    position: int,
+    *,
+    final: bool = False,
+) -> str:
+    try:
+        return decoder.decode(block, final)
+    except UnicodeDecodeError as error:
+        place = position + error.start
         raise PermanentError(
             Reason(
                 code="encoding_invalid",
-                message="The file is UTF-16 (its first two bytes are a UTF-16 byte-order mark).",
-                remedy="Save it as UTF-8 and upload it again.",
+                message=f"The file is not {encoding}: byte 0x{error.object[error.start]:02x} at "
+                f"byte position {place} ({error.reason}).",
+                remedy="Name its encoding in the contract's format, or save it as UTF-8, and "
+                "upload it again.",
             )
-        )
-    head = head.removeprefix(_UTF8_MARK)
-    if head:
-        yield head
-    async for block in blocks:
-        yield block
+        ) from None
 
 
 async def without_end_marker(blocks: Blocks) -> Blocks:
@@ -177,39 +199,6 @@ def _first_record_end(head: bytearray, record: re.Pattern[bytes]) -> int | None:
     found = record.match(head)
     end = found.end() if found else 0
     return end if head[end : end + 1] in _LINE_ENDS else None
-
-
-async def _rejoined(head: bytearray, rest: Blocks) -> Blocks:
-    yield bytes(head)
-    async for block in rest:
-        yield block
-
-
-async def _gunzipped(blocks: Blocks) -> Blocks:
-    # Unpacking runs in a thread: in the loop it would hold up every heartbeat.
-    member = zlib.decompressobj(_GZIP_WINDOW)
-    async for block in blocks:
-        packed, more = block, True
-        while packed or more:
-            if member.eof:
-                member = zlib.decompressobj(_GZIP_WINDOW)
-            plain = await asyncio.to_thread(_unpack, member, packed)
-            packed = member.unconsumed_tail or member.unused_data
-            more = len(plain) == _UNPACKED_BLOCK_BYTES and not member.eof
-            if plain:
-                yield plain
-    if not member.eof:
-        raise _refusal("file_truncated", "The gzip file ends early: it was cut off on its way.")
-
-
-def _unpack(member: zlib._Decompress, packed: bytes) -> bytes:
-    try:
-        return member.decompress(packed, _UNPACKED_BLOCK_BYTES)
-    except zlib.error as error:
-        raise _refusal(
-            "file_not_gzip",
-            f"The file's name ends in .gz, but it is not good gzip ({error}).",
-        ) from None
 
 
 def _end_marker() -> PermanentError:

@@ -26,6 +26,7 @@ from headrace_loader.sqlstate import (
     CopyRefusedError,
     shortened,
 )
+from headrace_loader.unpacking import UnpackLimits
 from headrace_shared.contract import Column, Contract, CsvFormat
 from headrace_shared.drop import Drop
 from headrace_shared.errors import PermanentError
@@ -56,9 +57,10 @@ class Record:
 class Diagnosis:
     """Finds the first ten bad rows of a file that COPY refused."""
 
-    def __init__(self, lake: S3Lake, warehouse: PostgresWarehouse) -> None:
+    def __init__(self, lake: S3Lake, warehouse: PostgresWarehouse, limits: UnpackLimits) -> None:
         self._lake = lake
         self._warehouse = warehouse
+        self._limits = limits
 
     async def rejection(
         self, drop: Drop, contract: Contract, refused: CopyRefusedError
@@ -73,7 +75,7 @@ class Diagnosis:
 
     async def _bad_byte(self, drop: Drop, contract: Contract) -> tuple[BadRow, ...]:
         async with self._lake.open(drop) as blocks:
-            file = await open_csv(blocks, drop.file or drop.key, contract.format)
+            file = await open_csv(blocks, drop.file or drop.key, contract.format, self._limits)
             bad = await invalid_byte(file.blocks)
         return (bad,) if bad else ()
 
@@ -81,7 +83,7 @@ class Diagnosis:
         """Bad rows, each with the last physical line of its record."""
         found: list[tuple[int, BadRow]] = []
         async with self._lake.open(drop) as blocks:
-            file = await open_csv(blocks, drop.file or drop.key, contract.format)
+            file = await open_csv(blocks, drop.file or drop.key, contract.format, self._limits)
             columns = columns_of_file(file.header, contract)
             reader = RecordReader(contract.format, skip_header=file.header is not None)
             async for records in _batches(file.blocks, reader):

@@ -25,6 +25,7 @@ from headrace_loader.slots import Slots
 from headrace_loader.sqlstate import CopyRefusedError, DdlRefusedError
 from headrace_loader.standing import Standing, StoredContract
 from headrace_loader.transaction import LoadTransaction
+from headrace_loader.unpacking import DEFAULT_LIMITS, UnpackLimits
 from headrace_shared import backoff
 from headrace_shared.contract import MAX_CONTRACT_BYTES, Contract, parse_contract
 from headrace_shared.drop import Action, Drop
@@ -52,6 +53,7 @@ class Loading:
         contract_wait_seconds: how long a drop waits for its table's contract.
         loads: how many may be under way at a time, batches of small ones aside.
         gate: closed while more wait than can be under way.
+        limits: what a packed file may become.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class Loading:
         contract_wait_seconds: float,
         loads: int = 4,
         gate: Gate | None = None,
+        limits: UnpackLimits = DEFAULT_LIMITS,
     ) -> None:
         self._lake = lake
         self._warehouse = warehouse
         self._batches = Batches(lake, warehouse, transactions=loads)
         self._slots = Slots(loads, gate or Gate())
         self._contract_wait = contract_wait_seconds
+        self._limits = limits
 
     async def load(self, drop: Drop, attempt: int, request: int = 0) -> Outcome:
         """Brings the drop to its end and records it.
@@ -137,10 +141,10 @@ class Loading:
         drop, dialect = this.drop, stored.contract.format
         try:
             async with self._lake.open(drop) as blocks:
-                file = await open_csv(blocks, drop.file or drop.key, dialect)
+                file = await open_csv(blocks, drop.file or drop.key, dialect, self._limits)
                 return await self._bring(this, stored, file)
         except CopyRefusedError as refused:
-            diagnosis = Diagnosis(self._lake, self._warehouse)
+            diagnosis = Diagnosis(self._lake, self._warehouse, self._limits)
             raise await diagnosis.rejection(drop, stored.contract, refused) from refused
 
     async def _bring(self, this: _Try, stored: StoredContract, file: CsvStream) -> Outcome:

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from headrace_loader.csv_stream import parse_record
+from headrace_loader.unpacking import packing_of
 from headrace_shared.contract import CsvFormat
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
@@ -42,6 +43,8 @@ def plain_file(content: bytes, dialect: CsvFormat) -> PlainFile | None:
     Raises:
         PermanentError: the header cannot be read.
     """
+    if dialect.encoding != "utf-8" or packing_of(content) is not None:
+        return None
     content = content.removeprefix(_UTF8_MARK).replace(b"\r\n", b"\n")
     if content.startswith(_UTF16_MARKS) or _has_special(content, dialect):
         return None

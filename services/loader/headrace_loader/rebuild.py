@@ -51,7 +51,13 @@ async def _rebuild(settings: LoaderSettings, db_name: str, table_name: str) -> R
         )
         lake = S3Lake(await AwsClients(stack, connections=_CONNECTIONS).open("s3"))
         connection = await stack.enter_async_context(warehouse.connection())
-        rebuild = Rebuild(connection, lake, _tell, stall_seconds=settings.lake_stall_seconds)
+        rebuild = Rebuild(
+            connection,
+            lake,
+            _tell,
+            stall_seconds=settings.lake_stall_seconds,
+            limits=settings.unpack_limits,
+        )
         return await rebuild.run(db_name, table_name)
 
 

@@ -28,6 +28,7 @@ from headrace_loader.sqlstate import CopyRefusedError
 from headrace_loader.staging import Place
 from headrace_loader.standing import LAST_PLACE, Standing, standing
 from headrace_loader.transaction import LoadTransaction
+from headrace_loader.unpacking import DEFAULT_LIMITS, UnpackLimits
 from headrace_shared.drop import Drop
 from headrace_shared.errors import HeadraceError, PermanentError
 from headrace_shared.identifiers import LINEAGE_COLUMN
@@ -107,6 +108,7 @@ class Rebuild:
     Args:
         tell: called with a sentence now and then.
         stall_seconds: how long the lake may leave a file without bytes.
+        limits: what a packed file may become.
     """
 
     def __init__(
@@ -116,7 +118,9 @@ class Rebuild:
         tell: Callable[[str], None],
         *,
         stall_seconds: float,
+        limits: UnpackLimits = DEFAULT_LIMITS,
     ) -> None:
+        self._limits = limits
         self._connection = connection
         self._lake = lake
         self._tell = tell
@@ -218,7 +222,7 @@ class Rebuild:
         try:
             async with self._lake.open(drop) as blocks:
                 dialect = placed.contract.contract.format
-                file = await open_csv(blocks, drop.file or drop.key, dialect)
+                file = await open_csv(blocks, drop.file or drop.key, dialect, self._limits)
                 await bring(aside, drop, file, placed, met, claim)
             await self._connection.execute("drop table if exists pg_temp.staged")
         except (PermanentError, CopyRefusedError) as error:

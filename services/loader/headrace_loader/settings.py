@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from headrace_loader.unpacking import DEFAULT_LIMITS, UnpackLimits
 from headrace_shared.settings import InboxSettings, WarehouseSettings
 
 
@@ -32,8 +33,23 @@ class LoaderSettings(InboxSettings, WarehouseSettings):
         gt=0,
         description="How long a load waits for a lock before it steps back and tries again later.",
     )
+    unpacked_bytes_limit: int = Field(
+        DEFAULT_LIMITS.most_bytes,
+        ge=1,
+        description="What a packed file may unpack to, in bytes, before it is rejected.",
+    )
+    unpacked_ratio_limit: float = Field(
+        DEFAULT_LIMITS.most_ratio,
+        ge=1,
+        description="Likewise for each packed byte; files below 64 MiB are not judged by it.",
+    )
     lake_stall_seconds: float = Field(
         30,
         gt=0,
         description="How long a load that holds locks waits for bytes of the lake.",
     )
+
+    @property
+    def unpack_limits(self) -> UnpackLimits:
+        """What a packed file may become."""
+        return UnpackLimits(self.unpacked_bytes_limit, self.unpacked_ratio_limit)

@@ -17,11 +17,13 @@ from headrace_shared.reasons import Reason
 
 KEY_FORM: Final = "db_name/action/table_name/file"
 
+_CSV: Final = (".csv", ".csv.gz", ".csv.zst", ".csv.bz2", ".csv.xz", ".csv.zip")
+
 FILE_TYPES: Final[dict[Action, tuple[str, ...]]] = {
     Action.SCHEMA: (".json",),
-    Action.APPEND: (".csv", ".csv.gz"),
-    Action.TRUNCATE: (".csv", ".csv.gz"),
-    Action.UPSERT: (".csv", ".csv.gz"),
+    Action.APPEND: _CSV,
+    Action.TRUNCATE: _CSV,
+    Action.UPSERT: _CSV,
 }
 """The actions that this version carries out, and the file names that each takes."""
 
