@@ -242,6 +242,13 @@ class Contract(_Part):
         return {column.name: column for column in self.columns}
 
 
+def contract_schema() -> dict[str, Any]:
+    """The JSON Schema of a contract, for editors; what goes beyond a schema (names that agree,
+    types that exist) `read_contract` tells."""
+    schema = Contract.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
 class ContractError(ValueError):
     """The document is no contract.
 

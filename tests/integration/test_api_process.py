@@ -99,7 +99,7 @@ def test_api_answers_as_its_document_says(process: Process) -> None:
                 case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
         answers_as_it_says()
-    assert len(asked) == 7
+    assert len(asked) == 8
 
 
 def test_each_request_is_one_line(process: Process) -> None:

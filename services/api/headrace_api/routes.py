@@ -34,6 +34,7 @@ from headrace_api.parameters import (
 )
 from headrace_api.problems import Problem, invalid_parameter, not_found
 from headrace_api.warehouse import PostgresReader, StoredContract, Table
+from headrace_shared.contract import contract_schema
 from headrace_shared.errors import TransientError
 from headrace_shared.log_schema import STEP_PREFIX
 from headrace_shared.logging import get_logger
@@ -166,6 +167,13 @@ async def list_contracts(
         items=[_contract_item(one) for one in items],
         next_cursor=found_in.cursors.write(items[-1].contract_id, filters) if has_more else None,
     )
+
+
+@operations.get("/contract-schema", tags=["tables"])
+async def get_contract_schema(request: Request) -> dict[str, Any]:
+    """The JSON Schema of contracts; name it as `$schema` in an editor's settings."""
+    refuse_unknown(request)
+    return contract_schema()
 
 
 @router.get("/healthz", tags=["health"])
