@@ -33,7 +33,7 @@ _COMMANDS: Final = {
     "drop": _Command("drop_command", "Drop files into the lake and follow them to their end."),
     "status": _Command("query_commands", "Show the latest drops and the tables."),
     "show": _Command("query_commands", "Show the whole story of one drop."),
-    "contract": _Command("contract_command", "Check a contract before it is dropped."),
+    "contract": _Command("contract_command", "Check a contract, or infer one from a file."),
     "verify": _Command("verify_command", "Compare lake, ledger, log and tables; repair."),
     "rebuild": _Command("rebuild_command", "Make a table again from the lake."),
     "replay": _Command("replay_command", "Load drops again, whatever became of them."),

@@ -1,4 +1,4 @@
-"""`headrace contract check`: whether it is a contract, and what it would change."""
+"""`headrace contract`: checks one before it is dropped, or suggests one for a file."""
 
 from __future__ import annotations
 
@@ -26,13 +26,19 @@ class Task(StrEnum):
     """What is to be done with the contract."""
 
     CHECK = "check"
+    INFER = "infer"
 
 
 def contract(
     task: Annotated[
-        Task, typer.Argument(help="check: tell every fault, and what it would change.")
+        Task,
+        typer.Argument(
+            help="check: tell every fault, and what it would change. "
+            "infer: print the contract that a CSV file suggests.",
+            show_default=False,
+        ),
     ],
-    file: Annotated[Path, typer.Argument(help="The document.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="The document; the CSV file.", show_default=False)],
     *,
     against: Annotated[
         str | None,
@@ -45,14 +51,18 @@ def contract(
         bool, typer.Option("--json", help="The outcome as one JSON object.")
     ] = False,
 ) -> None:
-    """Check a contract before it is dropped; nothing is changed.
+    """Check a contract before it is dropped, or infer one from a file; nothing is changed.
 
     Exit status: 0 if it is good, 1 if it is not one or would be refused, 2 for a mistake in the
     call.
 
+    headrace contract infer users.csv > contract.json
+
     headrace contract check contract.json --against dev.users
     """
-    assert task is Task.CHECK
+    if task is Task.INFER:
+        _infer(file)
+        return
     try:
         wanted = read_contract(_content(file))
     except ContractError as error:
@@ -65,6 +75,23 @@ def contract(
         told |= {"table": against, "changes": list(verdict.changes), "refused": refused}
     _tell(told, as_json=as_json, file=file)
     raise typer.Exit(1 if told.get("refused") else 0)
+
+
+def _infer(file: Path) -> None:
+    """The document goes to the standard output, what is not sure to the standard error."""
+    from headrace_local.inferring import inferred
+    from headrace_local.profiling import profile_of
+    from headrace_local.sampling import sample_of
+
+    with sample_of(file) as sample:
+        found = inferred(
+            profile_of(sample), sample.encoding, guessed=sample.guessed, whole=sample.whole
+        )
+    document = json.dumps(found.document, indent=2)
+    read_contract(document.encode())
+    console.out().print(Text(document), soft_wrap=True)
+    for doubt in found.unsure:
+        console.err().print(Text(f"unsure: {doubt}"), soft_wrap=True)
 
 
 def _verdict(wanted: Contract, table: str, api_url: str | None) -> Verdict:
