@@ -152,12 +152,14 @@ def _column(connection: duckdb.DuckDBPyConnection, name: str, null: str) -> Colu
         for key, question in _QUESTIONS.items()
     )
     query = (
-        r"select count(v), count(*) - count(v), count(distinct v), "  # noqa: S608 - names are quoted
+        r"select coalesce(sum(n) filter (v is not null), 0)::bigint, "  # noqa: S608 - names are quoted
+        r"coalesce(sum(n) filter (v is null), 0)::bigint, count(v), "
         r"min(v) filter (regexp_full_match(v, '[+-]?0\d+')), "
         r"min(try_cast(v as hugeint)), max(try_cast(v as hugeint)), "
         r"coalesce(max(length(regexp_extract(v, '^[+-]?0*(\d*)', 1))), 0), "
         r"coalesce(max(length(regexp_extract(v, '\.(\d*)$', 1))), 0), "
-        f"{parts} from (select nullif({_quoted(name)}, $null) as v from sample)"
+        f"{parts} from (select nullif({_quoted(name)}, $null) as v, count(*) as n "
+        "from sample group by 1)"
     )
     row = connection.execute(query, {"null": null}).fetchone()
     assert row is not None
