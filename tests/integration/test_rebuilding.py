@@ -173,3 +173,17 @@ async def test_task_rebuilds_and_says_so(road: Road) -> None:
     )
     assert wrong.returncode == 1
     assert "rebuild: dev.nothing has no contract" in wrong.stderr
+
+
+async def test_table_that_was_dropped_by_hand_comes_back_by_its_contract_and_a_rebuild(
+    road: Road,
+) -> None:
+    await story(road)
+    good = whole(road)
+    with psycopg.connect(road.dsn) as connection:
+        connection.execute("drop table dev.users")
+    await road.contract(**DELETING)
+    assert whole(road) == []
+    async with rebuilding(road) as rebuild:
+        await rebuild.run("dev", "users")
+    assert whole(road) == good
