@@ -150,13 +150,12 @@ async def a_history(platform: Platform) -> list[Drop]:
     at = now(road)
     drops = [
         road.land_contract(at=at, **KEYED),
-        road.land("dev/append/users/a.csv", "id,name\n1,a\n2,b\n", at=at),
-        road.land("dev/truncate/users/b.csv", "id,name\n3,c\n4,d\n5,e\n", at=at),
-        road.land("dev/upsert/users/c.csv", "id,name\n4,x\n", at=at),
-        road.land("dev/append/users/bad.csv", "id,name\nno number,x\n", at=at),
-        road.land("dev/append/users/gone.csv", "id,name\n9,x\n", at=at),
+        road.land("dev/append/users/a.csv", "id,name\n1,a\n2,b\n", at=at + 1),
+        road.land("dev/truncate/users/b.csv", "id,name\n3,c\n4,d\n5,e\n", at=at + 2),
+        road.land("dev/upsert/users/c.csv", "id,name\n4,x\n", at=at + 3),
+        road.land("dev/append/users/bad.csv", "id,name\nno number,x\n", at=at + 4),
+        road.land("dev/append/users/gone.csv", "id,name\n9,x\n", at=at + 5),
     ]
-    # One second apart, in the order in which they stand.
     for drop in drops:
         await platform.carry(drop)
     await platform.unload(drops[-1], run=int(datetime.now(UTC).timestamp() * 1000))
