@@ -137,6 +137,7 @@ class InboxLoop:
             TransientError: the inbox could not be reached for too long.
         """
         stopped = asyncio.create_task(stop.wait())
+        grace = asyncio.create_task(self._cut_late_work(stopped))
         failures = 0
         try:
             while not stop.is_set():
@@ -153,7 +154,9 @@ class InboxLoop:
                     await self._pause(backoff.full_jitter(failures, self._chance()), stopped)
         finally:
             stopped.cancel()
-            await self._drain()
+            await grace
+            if self._work:
+                await asyncio.wait(self._work)
 
     async def _free_slot(self, stopped: asyncio.Task[bool]) -> None:
         """A slot first, then fetch: no message sits invisible in a buffer."""
@@ -185,15 +188,18 @@ class InboxLoop:
         await asyncio.wait({nap, stopped}, return_when=asyncio.FIRST_COMPLETED)
         nap.cancel()
 
-    async def _drain(self) -> None:
-        """Work under way may finish within the grace period; the rest is handed back at once."""
+    async def _cut_late_work(self, stopped: asyncio.Task[bool]) -> None:
+        """Work under way may finish within the grace period; the rest is handed back at once.
+
+        The period begins with the signal, not when the poll that is in flight ends: that may take
+        20 s of what ECS gives a task to end.
+        """
+        await asyncio.wait({stopped})
         if not self._work:
             return
         _, late = await asyncio.wait(self._work, timeout=self._limits.grace_seconds)
         for task in late:
             task.cancel()
-        if late:
-            await asyncio.wait(late)
 
     async def _take(self, message: Message) -> None:
         started = time.monotonic()
@@ -202,7 +208,7 @@ class InboxLoop:
         try:
             outcome, hide_seconds = await self._attempt(message)
         except asyncio.CancelledError:
-            pass  # the drain's grace period is over: the message goes back below
+            pass  # the grace period is over: the message goes back below
         finally:
             # Awaited before settling: a late beat would overwrite the back-off.
             heartbeat.cancel()

@@ -138,6 +138,7 @@ def long_key(letter: str) -> str:
 
 REJECTED: dict[str, tuple[str, bytes, str]] = {
     "contract of 5 MB": ("dev/schema/users/big.json", a_contract(5 * MEGABYTE), "contract_"),
+    "contract that is empty": ("dev/schema/users/empty.json", b"", "file_empty"),
     "contract that is a list": ("dev/schema/users/list.json", b"[]", "contract_"),
     "contract that is no JSON": ("dev/schema/users/none.json", b"\x00\xff{", "contract_"),
     "deeply nested contract": ("dev/schema/users/deep.json", b"[" * 100_000, "contract_"),

@@ -163,12 +163,14 @@ def _stack_is_whole_and_private(run: RunningUp) -> None:
 
 
 def _every_port_is_on_loopback(run: RunningUp) -> None:
-    listening = [
-        connection.laddr
-        for process in run.look()
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    listening = []
+    for process in run.look():
+        with suppress(psutil.NoSuchProcess):  # Postgres's helpers come and go
+            listening += [
+                connection.laddr
+                for connection in process.net_connections("inet")
+                if connection.status == psutil.CONN_LISTEN
+            ]
     # The API, the emulator and Postgres.
     assert len({address.port for address in listening}) >= 3
     assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}

@@ -320,6 +320,20 @@ async def test_stop_hands_back_at_once_what_does_not_finish() -> None:
         assert b.deleted() == []
 
 
+async def test_grace_period_does_not_wait_for_the_poll_in_flight() -> None:
+    async with bench(grace=0.02) as b:
+        b.handler.does["a"] = lambda: 10_000.0
+        b.queue.send("a")
+        await b.clock.advance(0.1)
+        b.stop.set()
+        for _ in range(1000):
+            if b.hidden("a"):
+                break
+            await asyncio.sleep(0.01)
+        assert b.hidden("a") == [0]
+        assert not b.running.done(), "the poll still waits"
+
+
 async def test_what_the_last_poll_brings_is_handed_back() -> None:
     async with bench() as b:
         await b.clock.advance(3)
