@@ -18,6 +18,7 @@ from psycopg import sql
 
 from benchmarks.figure import Figure
 from benchmarks.files import COLUMNS, CONTRACT, small_csv
+from headrace_loader.files import Files
 from headrace_loader.lake import S3Lake
 from headrace_loader.loading import Loading
 from headrace_loader.postgres import PostgresWarehouse
@@ -75,7 +76,9 @@ def batching(dsn: str) -> list[Figure]:
 async def _measure(dsn: str) -> list[Figure]:
     lake = MemoryLake()
     async with PostgresWarehouse.open(dsn, connections=9, lock_timeout_seconds=10) as warehouse:
-        loading = Loading(cast("S3Lake", lake), warehouse, contract_wait_seconds=1)
+        loading = Loading(
+            Files(cast("S3Lake", lake), quarantine=None), warehouse, contract_wait_seconds=1
+        )
         contract = lake.land("bench/schema/small/contract.json", json.dumps(CONTRACT).encode())
         await loading.load(contract, 1)
         rates: dict[str, list[float]] = {"bare": [], "ordinary": [], "alone": [], "batched": []}

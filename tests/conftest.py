@@ -17,9 +17,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from headrace_loader.files import Files
 from headrace_loader.lake import S3Lake
 from headrace_loader.loading import Loading
 from headrace_loader.postgres import PostgresWarehouse
+from headrace_loader.sifting.quarantine import Quarantine
 from headrace_local import emulator, postgres
 from headrace_local.ports import free_port
 from headrace_local.provision import Clients, provision
@@ -88,9 +90,10 @@ async def road(aws_stack: AwsStack, warehouse_dsn: str) -> AsyncIterator[Road]:
         warehouse = await stack.enter_async_context(
             PostgresWarehouse.open(warehouse_dsn, connections=9, lock_timeout_seconds=5)
         )
-        lake = S3Lake(await AwsClients(stack, connections=8).open("s3"))
-        loading = Loading(lake, warehouse, contract_wait_seconds=900)
-        yield Road(aws_stack, lake, loading, warehouse_dsn)
+        s3 = await AwsClients(stack, connections=8).open("s3")
+        files = Files(S3Lake(s3), Quarantine(s3, aws_stack.resources.quarantine.name))
+        loading = Loading(files, warehouse, contract_wait_seconds=900)
+        yield Road(aws_stack, files, loading, warehouse_dsn)
 
 
 @contextmanager

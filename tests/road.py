@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from headrace_loader.lake import S3Lake
+from headrace_loader.files import Files
 from headrace_loader.loading import Loading
 from headrace_loader.outcomes import Outcome
 from headrace_router.routing import Routed, route
@@ -33,7 +33,7 @@ class Road:
     """Lands files and loads them, one second apart."""
 
     aws: AwsStack
-    lake: S3Lake
+    files: Files
     loading: Loading
     dsn: str
     seconds: int = 0

@@ -71,6 +71,7 @@ def variables(stack: Stack) -> Mapping[str, str]:
         "AWS_ACCESS_KEY_ID": stack.aws_access_key_id,
         "AWS_SECRET_ACCESS_KEY": stack.aws_secret_access_key,
         "LAKE_BUCKET": stack.lake_bucket,
+        "QUARANTINE_BUCKET": stack.quarantine_bucket,
         "BUS_NAME": stack.bus_name,
         "LOG_TABLE": stack.log_table,
         "WAREHOUSE_DSN": stack.warehouse_dsn,

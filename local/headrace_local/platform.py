@@ -258,6 +258,7 @@ class Platform:
             aws_access_key_id=emulator.ACCESS_KEY_ID,
             aws_secret_access_key=emulator.SECRET_ACCESS_KEY,
             lake_bucket=names.bucket.name,
+            quarantine_bucket=names.quarantine.name,
             bus_name=names.bus,
             log_table=names.log_table.name,
             warehouse_dsn=dsn,

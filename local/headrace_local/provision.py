@@ -48,7 +48,8 @@ def provision(resources: Resources, clients: Clients, account: str) -> Provision
         PlatformError: something of that name exists that cannot be brought to the description.
     """
     changes: list[str] = []
-    _bucket(clients.s3, resources.bucket, changes)
+    for bucket in (resources.bucket, resources.quarantine):
+        _bucket(clients.s3, bucket, changes)
     _bus(clients.events, resources.bus, changes)
     inboxes, dead = {}, {}
     for inbox in resources.inboxes:

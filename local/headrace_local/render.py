@@ -166,7 +166,7 @@ def bad_rows_table(rows: Sequence[BadRow]) -> Table:
     table = aligned(("line", "right"), ("column", "left"), ("value", "left"), ("reason", "left"))
     for row in rows:
         table.add_row(
-            count(row.line),
+            "" if row.line is None else count(row.line),
             plain(row.column or ""),
             Text(_value(row), style="bold"),
             plain(row.reason),

@@ -32,7 +32,7 @@ The loader's is larger: data that waits for its contract comes back many times."
 
 @dataclass(frozen=True)
 class Bucket:
-    """The lake."""
+    """The lake, or the quarantine beside it."""
 
     name: str
     versioned: bool = True
@@ -119,6 +119,7 @@ class Resources:
     """Everything, for one prefix."""
 
     bucket: Bucket
+    quarantine: Bucket
     bus: str
     inboxes: tuple[Inbox, ...]
     rules: tuple[Rule, ...]
@@ -141,6 +142,7 @@ def describe(prefix: str = DEFAULT_PREFIX) -> Resources:
     bucket = Bucket(f"{prefix}-lake")
     return Resources(
         bucket=bucket,
+        quarantine=Bucket(f"{prefix}-quarantine", versioned=False, eventbridge_notifications=False),
         bus=prefix,
         inboxes=tuple(_inbox(prefix, service) for service in MAX_RECEIVES),
         rules=_rules(prefix, bucket),

@@ -81,6 +81,7 @@ def _own(service: str, around: Surroundings) -> dict[str, str]:
     log_table = around.resources.log_table.name
     own = {
         "router": {"HEADRACE_DATABASES": "*"},
+        "loader": {"HEADRACE_QUARANTINE_BUCKET": around.resources.quarantine.name},
         "logger": {"HEADRACE_LOG_TABLE": log_table},
         "api": {
             "HEADRACE_LOG_TABLE": log_table,

@@ -28,6 +28,7 @@ class Stack(BaseModel):
     aws_access_key_id: str
     aws_secret_access_key: str
     lake_bucket: str
+    quarantine_bucket: str
     bus_name: str
     log_table: str
     warehouse_dsn: str

@@ -97,6 +97,9 @@ class CsvFormat(_Part):
     escape: str | None = None
     header: bool = True
     null: str = ""
+    comment: str | None = Field(
+        None, description="A line that begins with this character is no row."
+    )
     encoding: Literal["utf-8", "utf-16", "latin-1", "cp1252"] = "utf-8"
 
     @field_validator("encoding", mode="before")
@@ -107,7 +110,7 @@ class CsvFormat(_Part):
         name = value.lower().replace("_", "-")
         return _ENCODINGS.get(name, name)
 
-    @field_validator("delimiter", "quote", "escape")
+    @field_validator("delimiter", "quote", "escape", "comment")
     @classmethod
     def _one_byte(cls, value: str | None) -> str | None:
         # COPY takes a single one-byte character for each:
@@ -127,6 +130,8 @@ class CsvFormat(_Part):
     def _characters_differ(self) -> CsvFormat:
         if self.delimiter in (self.quote, self.escape):
             raise ValueError("delimiter and quote must differ")
+        if self.comment is not None and self.comment in (self.delimiter, self.quote, self.escape):
+            raise ValueError("comment must differ from delimiter, quote and escape")
         if self.delimiter in self.null or self.quote in self.null:
             raise ValueError("null must not hold the delimiter or the quote")
         return self
@@ -140,14 +145,20 @@ class CsvFormat(_Part):
 class OnBadRows(_Part):
     """What becomes of rows that cannot be loaded."""
 
-    mode: Literal["reject"] = "reject"
-
-    @field_validator("mode", mode="before")
-    @classmethod
-    def _only_reject(cls, value: object) -> object:
-        if value == "quarantine":
-            raise ValueError("quarantine is not supported by this version; use reject")
-        return value
+    mode: Literal["reject", "quarantine"] = Field(
+        "reject",
+        description="`reject`: one bad row and nothing of the file is loaded; `quarantine`: bad "
+        "rows are kept aside, and the others are loaded.",
+    )
+    max_rows: int = Field(
+        1000, ge=0, le=1_000_000, description="With more bad rows than this the drop is rejected."
+    )
+    max_ratio: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Likewise with more than this part of the file's rows; null for any part.",
+    )
 
 
 class OnReupload(StrEnum):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 CATALOGUE: Final[dict[str, str]] = {
+    "rows.sifted": "A file has bad rows; they are in the quarantine, or the drop is rejected.",
     "service.started": "A service read its settings and begins to poll its inbox.",
     "service.stopping": "SIGTERM or SIGINT came: no further polls; work under way may finish.",
     "service.stopped": "Everything is settled or handed back; the process ends.",
@@ -25,7 +26,7 @@ CATALOGUE: Final[dict[str, str]] = {
     "load.committed": "Rows and ledger row are committed.",
     "batch.committed": "Small appends to one table were committed together.",
     "load.repeated": "The ledger had the drop already; its end fact is published again.",
-    "load.diagnosed": "COPY refused a file; its bad rows were looked for.",
+    "load.refused": "COPY refused a file; it is read again, and its bad rows are found.",
     "drop.superseded": "A later truncate had overtaken the drop.",
     "drop.unloaded": "The rows of a drop were taken out of its table.",
     "drops.reopened": "Drops that were read under another contract are routed again.",

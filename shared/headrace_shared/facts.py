@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headrace_shared.drop import Drop
 from headrace_shared.errors import HeadraceError
-from headrace_shared.reasons import Reason
+from headrace_shared.reasons import BadRow, Reason
 
 SOURCE = "headrace"
 VERSION = "1.1"
@@ -92,7 +92,8 @@ class LoadStarted(_Fact):
 class LoadSucceeded(_Fact):
     """The rows of a drop are committed, together with its ledger row.
 
-    `duration_ms` is the work of the load alone; `bytes` the object's size as it lies in the lake.
+    `duration_ms` is the work of the load alone; `bytes` the object's size as it lies in the lake;
+    `bad_rows` the first of those that are in the quarantine.
     """
 
     detail_type: ClassVar[str] = "Load Succeeded"
@@ -100,6 +101,7 @@ class LoadSucceeded(_Fact):
     attempt: int
     rows_loaded: int
     rows_quarantined: int = 0
+    bad_rows: tuple[BadRow, ...] = ()
     bytes: int
     duration_ms: int
     contract_id: UUID | None = None

@@ -8,23 +8,34 @@ from pydantic import BaseModel, ConfigDict
 class BadRow(BaseModel):
     """One place in a file that could not be loaded.
 
-    `line` is the physical line in the (uncompressed) file, counted from 1 with the header as
-    line 1, where the record begins. `column` and `value` are None where the whole record is at
-    fault (a missing field, say). `value` is cut at a limit, so a fact stays small.
+    Args:
+        record: which of the file's records it is, counted from 1 without the header.
+        line: the physical line in the unpacked file where the record begins, counted from 1 with
+            the header as line 1; None for files that have no lines.
+        byte_offset: the bytes of the unpacked file before it.
+        column, value: None where the whole record is at fault (a missing field, say).
+        code: the kind of fault, for programs.
+        raw: the record as it stands in the file. It and `value` are cut at a limit, so that a
+            fact stays small.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    line: int
+    record: int | None = None
+    line: int | None = None
+    byte_offset: int | None = None
     column: str | None = None
     value: str | None = None
+    code: str | None = None
     reason: str
+    raw: str | None = None
 
 
 class Reason(BaseModel):
     """What was wrong, where, and what to do.
 
     `code` is stable and made for programs; `message` and `remedy` are sentences for people.
+    `bad_rows` are the first of `bad_row_count` that were found.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -33,3 +44,4 @@ class Reason(BaseModel):
     message: str
     remedy: str = ""
     bad_rows: tuple[BadRow, ...] = ()
+    bad_row_count: int | None = None

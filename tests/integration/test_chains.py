@@ -11,7 +11,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from headrace_loader.lake import S3Lake
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.rebuilding import Rebuild
 from headrace_shared.drop import Drop
@@ -86,12 +85,12 @@ async def test_rebuild_gives_the_same_rows(road: Road) -> None:
     kinds, wanted = CHAINS["a column goes and comes back"]
     drops = landed(road, "dev.users", kinds)
     await bring_all(road, drops, range(6))
-    lake: S3Lake = road.lake
+    files = road.files
     async with (
         PostgresWarehouse.open(road.dsn, connections=2, lock_timeout_seconds=5) as warehouse,
         warehouse.connection() as connection,
     ):
-        rebuild = Rebuild(connection, lake, lambda _: None, stall_seconds=5)
+        rebuild = Rebuild(connection, files, lambda _: None, stall_seconds=5)
         await rebuild.run("dev", "users")
     assert rows(road, "dev.users") == wanted
 

@@ -19,7 +19,7 @@ from headrace_shared.errors import TransientError
 from tests.road import CONTRACT, Road
 
 
-def bad(outcome: Outcome) -> list[tuple[int, str | None, str | None]]:
+def bad(outcome: Outcome) -> list[tuple[int | None, str | None, str | None]]:
     assert isinstance(outcome, Rejected), outcome
     return [(row.line, row.column, row.value) for row in outcome.reason.bad_rows]
 
@@ -341,7 +341,7 @@ async def test_locked_table_asks_for_another_try(road: Road) -> None:
         async with PostgresWarehouse.open(
             road.dsn, connections=2, lock_timeout_seconds=0.2
         ) as impatient:
-            loading = Loading(road.lake, impatient, contract_wait_seconds=900)
+            loading = Loading(road.files, impatient, contract_wait_seconds=900)
             with pytest.raises(TransientError, match="lock timeout"):
                 await loading.load(drop, attempt=1)
     assert road.rows() == []

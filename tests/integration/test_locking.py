@@ -10,6 +10,7 @@ from typing import cast
 import psycopg
 import pytest
 
+from headrace_loader.files import Files
 from headrace_loader.lake import S3Lake
 from headrace_loader.loading import Loading
 from headrace_loader.outcomes import Loaded
@@ -51,7 +52,9 @@ async def loader(
     async with PostgresWarehouse.open(
         road.dsn, connections=9, lock_timeout_seconds=lock_seconds, stall_seconds=stall_seconds
     ) as warehouse:
-        yield Loading(cast("S3Lake", lake), warehouse, contract_wait_seconds=900)
+        yield Loading(
+            Files(cast("S3Lake", lake), quarantine=None), warehouse, contract_wait_seconds=900
+        )
 
 
 def locks_held(road: Road) -> int:
@@ -62,7 +65,7 @@ def locks_held(road: Road) -> int:
 async def test_appends_to_one_table_run_side_by_side(road: Road) -> None:
     await road.contract()
     slow, quick = (road.land(f"dev/append/users/{name}.csv", LARGE) for name in "ab")
-    lake = SlowLake(road.lake, slow.key)
+    lake = SlowLake(road.files.lake, slow.key)
     async with loader(road, lake) as loading:
         first = asyncio.create_task(loading.load(slow, attempt=1))
         await lake.reading.wait()
@@ -75,7 +78,7 @@ async def test_truncate_steps_back_while_an_append_is_under_way(road: Road) -> N
     await road.contract()
     slow = road.land("dev/append/users/a.csv", LARGE)
     truncate = road.land("dev/truncate/users/b.csv", "id\n2\n")
-    lake = SlowLake(road.lake, slow.key)
+    lake = SlowLake(road.files.lake, slow.key)
     async with loader(road, lake) as loading:
         first = asyncio.create_task(loading.load(slow, attempt=1))
         await lake.reading.wait()
@@ -92,7 +95,7 @@ async def test_other_tables_go_on_while_one_is_locked(road: Road) -> None:
     await road.contract("dev.others")
     slow = road.land("dev/truncate/users/a.csv", LARGE)
     other = road.land("dev/truncate/others/b.csv", "id\n2\n")
-    lake = SlowLake(road.lake, slow.key)
+    lake = SlowLake(road.files.lake, slow.key)
     async with loader(road, lake) as loading:
         first = asyncio.create_task(loading.load(slow, attempt=1))
         await lake.reading.wait()
@@ -104,7 +107,7 @@ async def test_other_tables_go_on_while_one_is_locked(road: Road) -> None:
 async def test_lake_that_stops_sending_frees_the_locks(road: Road) -> None:
     await road.contract()
     slow = road.land("dev/append/users/a.csv", LARGE)
-    lake = SlowLake(road.lake, slow.key)
+    lake = SlowLake(road.files.lake, slow.key)
     async with loader(road, lake, stall_seconds=0.2) as loading:
         with pytest.raises(TransientError, match="sent nothing for"):
             await loading.load(slow, attempt=1)
@@ -140,7 +143,7 @@ async def test_loads_that_wait_for_each_other_s_tables_do_not_deadlock(road: Roa
 async def test_connection_that_is_cut_leaves_nothing_behind(road: Road) -> None:
     await road.contract()
     slow = road.land("dev/append/users/a.csv", LARGE)
-    lake = SlowLake(road.lake, slow.key)
+    lake = SlowLake(road.files.lake, slow.key)
     async with loader(road, lake) as loading:
         first = asyncio.create_task(loading.load(slow, attempt=1))
         await lake.reading.wait()

@@ -32,7 +32,7 @@ async def rebuilding(road: Road, told: list[str] | None = None) -> AsyncIterator
         warehouse.connection() as connection,
     ):
         tell = (told if told is not None else []).append
-        yield Rebuild(connection, road.lake, tell, stall_seconds=30)
+        yield Rebuild(connection, road.files, tell, stall_seconds=30)
 
 
 def whole(road: Road) -> list[tuple[object, ...]]:

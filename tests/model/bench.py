@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from headrace_loader.files import Files
 from headrace_loader.lake import S3Lake
 from headrace_loader.loading import Loading
 from headrace_loader.postgres import PostgresWarehouse
@@ -72,7 +73,8 @@ def bench(dsn: str) -> Iterator[Bench]:
         ]
         warehouses = [runner.run(one.__aenter__()) for one in opened]
         loaders = [
-            Loading(cast("S3Lake", lake), one, contract_wait_seconds=10**5) for one in warehouses
+            Loading(Files(cast("S3Lake", lake), quarantine=None), one, contract_wait_seconds=10**5)
+            for one in warehouses
         ]
         try:
             yield Bench(dsn, runner, loaders, lake, crashes, connection)

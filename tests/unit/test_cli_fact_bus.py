@@ -29,6 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
         aws_access_key_id="headrace",
         aws_secret_access_key="secret",
         lake_bucket="headrace-lake",
+        quarantine_bucket="headrace-quarantine",
         bus_name="headrace",
         log_table="headrace-log",
         warehouse_dsn="postgresql://",

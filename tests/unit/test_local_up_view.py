@@ -92,6 +92,7 @@ def a_stack() -> Stack:
         aws_access_key_id="headrace",
         aws_secret_access_key="secret",
         lake_bucket="headrace-lake",
+        quarantine_bucket="headrace-quarantine",
         bus_name="headrace",
         log_table="headrace-log",
         warehouse_dsn="postgresql://headrace:secret@127.0.0.1:5432/warehouse",

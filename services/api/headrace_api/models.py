@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from headrace_shared.log_schema import State
-from headrace_shared.reasons import Reason
+from headrace_shared.reasons import BadRow, Reason
 
 _DROP_EXAMPLE: dict[str, JsonValue] = {
     "drop_id": "6b00cbd6-60bc-8c70-b393-6596ffaf3568",
@@ -58,7 +58,10 @@ class DropItem(BaseModel):
     stage: str = Field(description="The latest step: route, transform, test or load.")
     status: str = Field(description="How the latest step went: success or fail.")
     rows_loaded: int | None = Field(None, description="Null until the drop has ended.")
-    rows_quarantined: int | None = None
+    rows_quarantined: int | None = Field(None, description="Bad rows that were set aside.")
+    bad_rows: tuple[BadRow, ...] | None = Field(
+        None, description="The first of the rows in quarantine."
+    )
     rows_removed: int | None = Field(None, description="Taken out of the table by an unload.")
     bytes: int = Field(description="Size of the object in the lake.", validation_alias="size_bytes")
     duration_ms: int | None = Field(

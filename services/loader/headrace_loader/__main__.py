@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from headrace_loader.files import Files
 from headrace_loader.handler import LoaderHandler
 from headrace_loader.lake import S3Lake
 from headrace_loader.loading import Loading
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.settings import LoaderSettings
+from headrace_loader.sifting.quarantine import Quarantine
 from headrace_shared.inbox import Handler
 from headrace_shared.service import Parts, run_service
 from headrace_shared.settings import load_settings
@@ -25,13 +27,14 @@ def main() -> None:
                 stall_seconds=settings.lake_stall_seconds,
             )
         )
+        s3 = await parts.clients.open("s3")
+        quarantine = Quarantine(s3, settings.quarantine_bucket)
         loading = Loading(
-            S3Lake(await parts.clients.open("s3")),
+            Files(S3Lake(s3), quarantine, settings.file_limits),
             warehouse,
             contract_wait_seconds=settings.contract_wait_seconds,
             loads=settings.loads,
             gate=parts.gate,
-            limits=settings.unpack_limits,
         )
         return LoaderHandler(loading, parts.bus)
 

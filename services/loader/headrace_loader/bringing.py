@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from headrace_loader.columns import columns_of_file
-from headrace_loader.csv_stream import CsvStream
+from headrace_loader.files import Rows
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Loaded, Superseded, Unloaded
 from headrace_loader.placing import Placement, rowless_end
+from headrace_loader.sifting.verdict import aside
 from headrace_loader.staging import Staging
 from headrace_loader.standing import Standing
 from headrace_loader.transaction import LoadTransaction
@@ -16,7 +16,7 @@ from headrace_shared.drop import Action, Drop
 async def bring(
     transaction: LoadTransaction,
     drop: Drop,
-    file: CsvStream,
+    file: Rows,
     placement: Placement,
     standing: Standing,
     claim: Claim,
@@ -24,27 +24,27 @@ async def bring(
     """Takes away what the drop takes away, and brings its rows in.
 
     Raises:
-        PermanentError: the header and the contract do not go together.
+        PermanentError: the file has more bad rows than may be set aside.
         CopyRefusedError: a row cannot be taken.
         TransientError: the lake does not go on.
     """
-    columns = columns_of_file(file.header, placement.contract.contract)
     if placement.replace_versions:
         await transaction.remove_earlier_versions(placement.shape)
     if drop.action is Action.TRUNCATE:
         await transaction.remove_earlier_rows(keep_later=standing.later_rows)
-    dialect = placement.contract.contract.format
+    contract_id = placement.contract.contract_id
     if not placement.staged:
-        rows = await transaction.copy(columns, dialect, file.blocks)
-        return Loaded(rows, placement.contract.contract_id, run=claim.run)
+        found = await file.into(transaction, staged=False)
+        return Loaded(found.rows, contract_id, run=claim.run, aside=aside(found))
     staging = await transaction.staging(
         placement.contract.contract, placement.shape, placement.carried
     )
-    rows = await transaction.copy(columns, dialect, file.blocks, staged=True)
+    found = await file.into(transaction, staged=True)
     inserted = await _from_staging(staging, drop, placement)
     if placement.rowless:
-        return rowless_end(standing, claim, rows)
-    return Loaded(rows, placement.contract.contract_id, rows - inserted, run=claim.run)
+        return rowless_end(standing, claim, found.rows)
+    gone = found.rows - inserted
+    return Loaded(found.rows, contract_id, gone, run=claim.run, aside=aside(found))
 
 
 async def _from_staging(staging: Staging, drop: Drop, placement: Placement) -> int:

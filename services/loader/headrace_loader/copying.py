@@ -10,12 +10,21 @@ from headrace_shared.contract import CsvFormat
 
 
 def copy_statement(
-    target: sql.Identifier, columns: Iterable[str], dialect: CsvFormat
+    target: sql.Identifier,
+    columns: Iterable[str],
+    dialect: CsvFormat,
+    *,
+    passing_over: bool = False,
 ) -> sql.Composed:
-    """COPY of a CSV file in this dialect, its columns in this order."""
+    """COPY of a CSV file in this dialect, its columns in this order.
+
+    Args:
+        passing_over: rows with a value that is not of its column's type are left out and told of.
+    """
     return sql.SQL(
         "copy {table} ({columns}) from stdin with (format csv, header {header}, "
-        "delimiter {delimiter}, quote {quote}, escape {escape}, null {null}, encoding 'UTF8')"
+        "delimiter {delimiter}, quote {quote}, escape {escape}, null {null}, encoding 'UTF8'"
+        "{passing_over})"
     ).format(
         table=target,
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
@@ -24,4 +33,5 @@ def copy_statement(
         quote=sql.Literal(dialect.quote),
         escape=sql.Literal(dialect.escape_character),
         null=sql.Literal(dialect.null),
+        passing_over=sql.SQL(", on_error ignore, log_verbosity verbose" if passing_over else ""),
     )

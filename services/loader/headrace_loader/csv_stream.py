@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from headrace_shared.reasons import Reason
 
 if TYPE_CHECKING:
     import _csv
+
+# How long a field may be is said by limits on lines; the csv module's own is 128 KiB.
+csv.field_size_limit(1 << 30)
 
 MAX_HEADER_BYTES: Final = 1_048_576
 
@@ -52,12 +56,14 @@ async def open_csv(
     plain = in_utf8(unpacked(blocks, file, limits), dialect.encoding)
     if not dialect.header:
         return CsvStream(None, plain)
-    head, first_record = bytearray(), _record_pattern(dialect)
+    head, first_record, comments = bytearray(), _record_pattern(dialect), _comments(dialect)
     async for block in plain:
         head += block
-        end = _first_record_end(head, first_record)
+        start = comments.match(head).end()  # type: ignore[union-attr] - matches nothing at least
+        end = _first_record_end(head[start:], first_record)
         if end is not None:
-            return CsvStream(parse_record(bytes(head[:end]), dialect), rejoined(bytes(head), plain))
+            header = parse_record(bytes(head[start : start + end]), dialect)
+            return CsvStream(header, rejoined(bytes(head), plain))
         if len(head) > MAX_HEADER_BYTES:
             raise _refusal(
                 "header_unreadable",
@@ -65,7 +71,8 @@ async def open_csv(
             )
     if not head.strip():
         raise _refusal("file_empty", "The file holds no header line.")
-    return CsvStream(parse_record(bytes(head), dialect), rejoined(bytes(head), plain))
+    start = comments.match(head).end()  # type: ignore[union-attr] - see above
+    return CsvStream(parse_record(bytes(head[start:]), dialect), rejoined(bytes(head), plain))
 
 
 async def in_utf8(blocks: Blocks, encoding: str) -> Blocks:
@@ -180,6 +187,29 @@ def csv_reader(lines: Iterable[str], dialect: CsvFormat) -> _csv.Reader:
     )
 
 
+def fields_of(record: bytes, dialect: CsvFormat) -> list[str | None]:
+    """The fields of a record of which something is known to be bad: read as well as can be."""
+    try:
+        fields = next(csv_reader([record.decode(errors="replace")], dialect), [])
+    except csv.Error:
+        fields = []
+    return [None if text == dialect.null else text for text in fields or [""]]
+
+
+def record_of(fields: Iterable[str], dialect: CsvFormat) -> str:
+    """A record of these fields, without its line end."""
+    written = io.StringIO()
+    csv.writer(
+        written,
+        delimiter=dialect.delimiter,
+        quotechar=dialect.quote,
+        doublequote=dialect.escape_character == dialect.quote,
+        escapechar=None if dialect.escape_character == dialect.quote else dialect.escape_character,
+        lineterminator="",
+    ).writerow(fields)
+    return written.getvalue()
+
+
 def _record_pattern(dialect: CsvFormat) -> re.Pattern[bytes]:
     """One record without its line end: quoted parts, in which a line end is text, and others.
 
@@ -192,6 +222,13 @@ def _record_pattern(dialect: CsvFormat) -> re.Pattern[bytes]:
     if dialect.escape_character != dialect.quote:
         quoted = rb"(?:[^%b%b]|%b.)" % (quote, escape, escape)
     return re.compile(rb"(?:[^%b\r\n]++|%b%b*+%b)*+" % (quote, quote, quoted, quote), re.DOTALL)
+
+
+def _comments(dialect: CsvFormat) -> re.Pattern[bytes]:
+    """The comments and empty lines at the head of a file, if the dialect has comments."""
+    if dialect.comment is None:
+        return re.compile(b"")
+    return re.compile(rb"(?:(?:%b[^\r\n]*)?(?:\r\n|\r|\n))*" % re.escape(dialect.comment.encode()))
 
 
 def _first_record_end(head: bytearray, record: re.Pattern[bytes]) -> int | None:

@@ -67,6 +67,8 @@ class End:
         _log.info("load.committed", rows=outcome.rows, duration_ms=self.duration_ms)
         return LoadSucceeded(
             rows_loaded=outcome.rows,
+            rows_quarantined=outcome.aside.rows,
+            bad_rows=outcome.aside.first,
             bytes=self.asked.drop.size_bytes,
             duration_ms=self.duration_ms,
             contract_id=outcome.contract_id,

@@ -14,9 +14,18 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded, Unloaded
+from headrace_loader.outcomes import (
+    NOTHING_ASIDE,
+    Applied,
+    Aside,
+    Loaded,
+    Outcome,
+    Rejected,
+    Superseded,
+    Unloaded,
+)
 from headrace_shared.drop import Action, Drop, drop_id_bounds
-from headrace_shared.reasons import Reason
+from headrace_shared.reasons import BadRow, Reason
 
 _OUTCOMES: Final = {
     Loaded: "loaded",
@@ -45,7 +54,8 @@ _REQUESTED: Final[LiteralString] = """
 
 _COMPLETE: Final[LiteralString] = """
     update headrace.ledger set outcome = %(outcome)s, rows_loaded = %(rows)s,
-        rows_removed = %(rows_removed)s, contract_id = %(contract_id)s,
+        rows_removed = %(rows_removed)s, rows_quarantined = %(rows_quarantined)s,
+        aside = %(aside)s, contract_id = %(contract_id)s,
         superseded_by = %(superseded_by)s, reason = %(reason)s, reopened_at = null,
         applied_at = clock_timestamp()
     where drop_id = %(drop_id)s
@@ -171,10 +181,15 @@ def drop_of(row: dict[str, Any]) -> Drop:
 def ending(outcome: Outcome) -> dict[str, Any]:
     """What an end writes into the ledger."""
     counted = outcome if isinstance(outcome, Loaded | Unloaded) else None
+    aside = outcome.aside if isinstance(outcome, Loaded) else NOTHING_ASIDE
     return {
         "outcome": _OUTCOMES[type(outcome)],
         "rows": counted.rows if counted else 0,
         "rows_removed": counted.rows_removed if counted else 0,
+        "rows_quarantined": aside.rows,
+        "aside": Jsonb([row.model_dump(exclude_none=True) for row in aside.first])
+        if aside.rows
+        else None,
         "contract_id": None if isinstance(outcome, Applied) else outcome.contract_id,
         "superseded_by": outcome.by if isinstance(outcome, Superseded) else None,
         "reason": Jsonb(outcome.reason.model_dump()) if isinstance(outcome, Rejected) else None,
@@ -205,7 +220,12 @@ def _outcome(row: dict[str, Any]) -> Outcome:
             return Unloaded(removed, rows, contract_id, repeated=True, run=run)
     if row["action"] == Action.SCHEMA:
         return Applied(tuple(row["changes"] or ()), repeated=True, run=run)
-    return Loaded(row["rows_loaded"], contract_id, row["rows_removed"], repeated=True, run=run)
+    aside = Aside(
+        row["rows_quarantined"], tuple(BadRow.model_validate(one) for one in row["aside"] or ())
+    )
+    return Loaded(
+        row["rows_loaded"], contract_id, row["rows_removed"], aside, repeated=True, run=run
+    )
 
 
 async def _other_id(connection: AsyncConnection[Any], drop: Drop) -> UUID:

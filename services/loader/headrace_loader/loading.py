@@ -14,9 +14,7 @@ from uuid import UUID
 from headrace_loader import ledger
 from headrace_loader.batching import Batches
 from headrace_loader.bringing import bring
-from headrace_loader.csv_stream import CsvStream, open_csv
-from headrace_loader.diagnosis import Diagnosis
-from headrace_loader.lake import S3Lake
+from headrace_loader.files import Files, Rows, is_sifted_at_once
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded, Unloaded
 from headrace_loader.placing import Placement, place
@@ -25,14 +23,16 @@ from headrace_loader.slots import Slots
 from headrace_loader.sqlstate import CopyRefusedError, DdlRefusedError
 from headrace_loader.standing import Standing, StoredContract
 from headrace_loader.transaction import LoadTransaction
-from headrace_loader.unpacking import DEFAULT_LIMITS, UnpackLimits
 from headrace_shared import backoff
 from headrace_shared.contract import MAX_CONTRACT_BYTES, Contract, parse_contract
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import PermanentError, TransientError
 from headrace_shared.facts import DropRouted, now
 from headrace_shared.gate import Gate
+from headrace_shared.logging import get_logger
 from headrace_shared.reasons import Reason
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +53,23 @@ class Loading:
         contract_wait_seconds: how long a drop waits for its table's contract.
         loads: how many may be under way at a time, batches of small ones aside.
         gate: closed while more wait than can be under way.
-        limits: what a packed file may become.
+        files: opens the drops' files.
     """
 
     def __init__(
         self,
-        lake: S3Lake,
+        files: Files,
         warehouse: PostgresWarehouse,
         *,
         contract_wait_seconds: float,
         loads: int = 4,
         gate: Gate | None = None,
-        limits: UnpackLimits = DEFAULT_LIMITS,
     ) -> None:
-        self._lake = lake
+        self._files = files
         self._warehouse = warehouse
-        self._batches = Batches(lake, warehouse, transactions=loads)
+        self._batches = Batches(files.lake, warehouse, transactions=loads)
         self._slots = Slots(loads, gate or Gate())
         self._contract_wait = contract_wait_seconds
-        self._limits = limits
 
     async def load(self, drop: Drop, attempt: int, request: int = 0) -> Outcome:
         """Brings the drop to its end and records it.
@@ -138,16 +136,21 @@ class Loading:
             return await self._reject(this, Rejected(error.reason, contract_id))
 
     async def _copy(self, this: _Try, stored: StoredContract) -> Outcome:
-        drop, dialect = this.drop, stored.contract.format
+        if not is_sifted_at_once(stored.contract):
+            try:
+                return await self._take(this, stored, sifted=False)
+            except CopyRefusedError:
+                _log.info("load.refused")
         try:
-            async with self._lake.open(drop) as blocks:
-                file = await open_csv(blocks, drop.file or drop.key, dialect, self._limits)
-                return await self._bring(this, stored, file)
+            return await self._take(this, stored, sifted=True)
         except CopyRefusedError as refused:
-            diagnosis = Diagnosis(self._lake, self._warehouse, self._limits)
-            raise await diagnosis.rejection(drop, stored.contract, refused) from refused
+            raise _rejection(refused) from refused
 
-    async def _bring(self, this: _Try, stored: StoredContract, file: CsvStream) -> Outcome:
+    async def _take(self, this: _Try, stored: StoredContract, *, sifted: bool) -> Outcome:
+        async with self._files.rows(this.drop, stored.contract, sifted=sifted) as rows:
+            return await self._bring(this, stored, rows)
+
+    async def _bring(self, this: _Try, stored: StoredContract, file: Rows) -> Outcome:
         exclusive = this.again or this.drop.action is not Action.APPEND
         async with self._warehouse.transaction(this.drop, exclusive=exclusive) as transaction:
             claim = await transaction.claim(this.started_at, this.request)
@@ -194,7 +197,7 @@ class Loading:
 
     async def _document(self, drop: Drop) -> bytes:
         document = bytearray()
-        async with self._lake.open(drop) as blocks:
+        async with self._files.lake.open(drop) as blocks:
             async for block in blocks:
                 document += block
                 if len(document) > MAX_CONTRACT_BYTES:
@@ -246,6 +249,22 @@ async def _judged(transaction: LoadTransaction, drop: Drop, wanted: Contract) ->
     if verdict.refusal is not None:
         return Rejected(verdict.refusal, reopens=reopens)
     return Applied(verdict.changes, reopens=reopens)
+
+
+def _rejection(refused: CopyRefusedError) -> PermanentError:
+    """A row broke a rule that is not of the contract: a constraint made by hand, say."""
+    first = refused.first
+    place = f"line {first.line}: " if first.line else ""
+    return PermanentError(
+        Reason(
+            code="bad_rows",
+            message=f"The table does not take a row of the file: {place}{first.reason}.",
+            remedy="Nothing of the file is loaded. Mend the row and upload the file again, or "
+            "take the rule from the table and replay the drop.",
+            bad_rows=(first,),
+            bad_row_count=1,
+        )
+    )
 
 
 async def _end(transaction: LoadTransaction, claim: Claim, outcome: Outcome) -> Outcome:

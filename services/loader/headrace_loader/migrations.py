@@ -123,6 +123,8 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     create index ledger_contracts on headrace.ledger (db_name, table_name, drop_id)
         where action = 'schema';
     """,
+    # The first of the rows that a drop has in the quarantine.
+    "alter table headrace.ledger add column aside jsonb",
 )
 
 _LOCK: Final = 0x68656164_72616365 >> 1

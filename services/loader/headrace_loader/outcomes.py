@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from headrace_shared.reasons import Reason
+from headrace_shared.reasons import BadRow, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Rows that are in the quarantine: how many, and the first of them."""
+
+    rows: int = 0
+    first: tuple[BadRow, ...] = ()
+
+
+NOTHING_ASIDE = Aside()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +32,13 @@ class _Ended:
 @dataclass(frozen=True, slots=True)
 class Loaded(_Ended):
     """The rows are committed. `rows_removed`: of them, those that are not in the table because
-    rows of later drops, or later rows of the same file, have taken their place."""
+    rows of later drops, or later rows of the same file, have taken their place. `aside`: what is in
+    the quarantine instead."""
 
     rows: int
     contract_id: UUID | None
     rows_removed: int = 0
+    aside: Aside = NOTHING_ASIDE
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import sys
 from contextlib import AsyncExitStack
 from typing import Final
 
+from headrace_loader.files import Files
 from headrace_loader.lake import S3Lake
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.rebuilding import Rebuild, RebuildError, Rebuilt
@@ -53,10 +54,10 @@ async def _rebuild(settings: LoaderSettings, db_name: str, table_name: str) -> R
         connection = await stack.enter_async_context(warehouse.connection())
         rebuild = Rebuild(
             connection,
-            lake,
+            # What is in the quarantine is there already.
+            Files(lake, quarantine=None, limits=settings.file_limits),
             _tell,
             stall_seconds=settings.lake_stall_seconds,
-            limits=settings.unpack_limits,
         )
         return await rebuild.run(db_name, table_name)
 

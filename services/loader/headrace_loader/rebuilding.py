@@ -19,8 +19,7 @@ from psycopg.rows import dict_row
 
 from headrace_loader import table
 from headrace_loader.bringing import bring
-from headrace_loader.csv_stream import open_csv
-from headrace_loader.lake import S3Lake
+from headrace_loader.files import Files
 from headrace_loader.ledger import Claim, drop_of
 from headrace_loader.locks import hash_key, table_lock_key
 from headrace_loader.placing import Placement, place
@@ -28,7 +27,6 @@ from headrace_loader.sqlstate import CopyRefusedError
 from headrace_loader.staging import Place
 from headrace_loader.standing import LAST_PLACE, Standing, standing
 from headrace_loader.transaction import LoadTransaction
-from headrace_loader.unpacking import DEFAULT_LIMITS, UnpackLimits
 from headrace_shared.drop import Drop
 from headrace_shared.errors import HeadraceError, PermanentError
 from headrace_shared.identifiers import LINEAGE_COLUMN
@@ -108,21 +106,19 @@ class Rebuild:
     Args:
         tell: called with a sentence now and then.
         stall_seconds: how long the lake may leave a file without bytes.
-        limits: what a packed file may become.
+        files: opens the drops' files.
     """
 
     def __init__(
         self,
         connection: AsyncConnection[Any],
-        lake: S3Lake,
+        files: Files,
         tell: Callable[[str], None],
         *,
         stall_seconds: float,
-        limits: UnpackLimits = DEFAULT_LIMITS,
     ) -> None:
-        self._limits = limits
         self._connection = connection
-        self._lake = lake
+        self._files = files
         self._tell = tell
         self._stall = stall_seconds
 
@@ -220,10 +216,10 @@ class Rebuild:
             self._connection, drop, exclusive=True, stall_seconds=self._stall, aside=one.aside
         )
         try:
-            async with self._lake.open(drop) as blocks:
-                dialect = placed.contract.contract.format
-                file = await open_csv(blocks, drop.file or drop.key, dialect, self._limits)
-                await bring(aside, drop, file, placed, met, claim)
+            # Some were loaded only because they were sifted, and need not tell now.
+            contract = placed.contract.contract
+            async with self._files.rows(drop, contract, sifted=True) as rows:
+                await bring(aside, drop, rows, placed, met, claim)
             await self._connection.execute("drop table if exists pg_temp.staged")
         except (PermanentError, CopyRefusedError) as error:
             raise RebuildError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from headrace_loader.files import DEFAULT_FILE_LIMITS, FileLimits
 from headrace_loader.unpacking import DEFAULT_LIMITS, UnpackLimits
 from headrace_shared.settings import InboxSettings, WarehouseSettings
 
@@ -43,6 +44,21 @@ class LoaderSettings(InboxSettings, WarehouseSettings):
         ge=1,
         description="Likewise for each packed byte; files below 64 MiB are not judged by it.",
     )
+    line_bytes_limit: int = Field(
+        DEFAULT_FILE_LIMITS.line_bytes,
+        ge=1024,
+        le=1_000_000_000,
+        description="The longest line of a file whose rows are looked at one by one, in bytes.",
+    )
+    bad_rows_limit: int = Field(
+        DEFAULT_FILE_LIMITS.bad_rows,
+        ge=1,
+        le=1_000_000,
+        description="So many bad rows of a file are found before the looking ends.",
+    )
+    quarantine_bucket: str = Field(
+        description="The bucket in which bad rows are kept.", min_length=1
+    )
     lake_stall_seconds: float = Field(
         30,
         gt=0,
@@ -50,6 +66,7 @@ class LoaderSettings(InboxSettings, WarehouseSettings):
     )
 
     @property
-    def unpack_limits(self) -> UnpackLimits:
-        """What a packed file may become."""
-        return UnpackLimits(self.unpacked_bytes_limit, self.unpacked_ratio_limit)
+    def file_limits(self) -> FileLimits:
+        """How far a file is read."""
+        unpacked = UnpackLimits(self.unpacked_bytes_limit, self.unpacked_ratio_limit)
+        return FileLimits(unpacked, self.line_bytes_limit, self.bad_rows_limit)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection, sql
@@ -16,6 +17,9 @@ from headrace_loader.copying import copy_statement
 from headrace_loader.csv_stream import without_end_marker
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Loaded, Outcome, Rejected, Superseded, Unloaded
+from headrace_loader.sifting.batches import BadRecord
+from headrace_loader.sifting.copying import Passed, Reading, Sift, Sifted
+from headrace_loader.sifting.faults import judged
 from headrace_loader.sqlstate import copy_errors, ddl_errors
 from headrace_loader.staging import STAGED, Place, Staging, Target
 from headrace_loader.standing import Standing, standing
@@ -24,6 +28,8 @@ from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import TransientError
 from headrace_shared.evolution import reshape
 from headrace_shared.identifiers import LINEAGE_COLUMN
+
+Coming = TypeVar("Coming")
 
 _END_MARKER_GONE: Final = 180_000
 """The first server version that reads `\\.` in CSV as data."""
@@ -157,9 +163,7 @@ class LoadTransaction:
         if self._connection.info.server_version < _END_MARKER_GONE:
             blocks = without_end_marker(blocks)
         statement = copy_statement(
-            STAGED if staged else self._place.identifier,
-            [column.name for column in columns],
-            dialect,
+            self.destination(staged=staged), [column.name for column in columns], dialect
         )
         with copy_errors():
             async with self._connection.cursor() as cursor:
@@ -167,6 +171,27 @@ class LoadTransaction:
                     async for block in _without_stalling(blocks, self._stall):
                         await copy.write(block)
                 return cursor.rowcount
+
+    def destination(self, *, staged: bool) -> sql.Identifier:
+        """The table that rows are copied into."""
+        return STAGED if staged else self._place.identifier
+
+    async def sift(self, statement: sql.Composed, read: Reading, most_bad: int) -> Sifted:
+        """Copies batches, passing over rows with values that are not of their column's type.
+
+        Args:
+            most_bad: with more bad rows than this the reading stops, and nothing is copied.
+
+        Raises:
+            CopyRefusedError: a row broke a rule that only the table knows of.
+            TransientError: the lake does not go on.
+        """
+        sift = Sift(self._connection, statement, read, most_bad)
+        return await sift.run(partial(_patiently, self._stall))
+
+    async def judged(self, columns: Sequence[Column], passed: Sequence[Passed]) -> list[BadRecord]:
+        """What is wrong with the rows that a COPY passed over."""
+        return await judged(self._connection, columns, passed)
 
     async def staging(
         self, contract: Contract, shape: Contract, carried: Mapping[str, tuple[str, ...]]
@@ -282,14 +307,15 @@ def _contract(outcome: Outcome | None) -> UUID | None:
 
 
 async def _without_stalling(blocks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
-    while True:
-        try:
-            async with asyncio.timeout(seconds):
-                block = await anext(blocks, None)
-        except TimeoutError as error:
-            raise TransientError(
-                f"the lake sent nothing for {seconds:g} seconds, while the table's lock was held"
-            ) from error
-        if block is None:
-            return
+    while (block := await _patiently(seconds, anext(blocks, None))) is not None:
         yield block
+
+
+async def _patiently(seconds: float, coming: Awaitable[Coming]) -> Coming:
+    try:
+        async with asyncio.timeout(seconds):
+            return await coming
+    except TimeoutError as error:
+        raise TransientError(
+            f"the lake sent nothing for {seconds:g} seconds, while the table's lock was held"
+        ) from error

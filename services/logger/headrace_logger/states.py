@@ -45,6 +45,7 @@ Item = Mapping[str, Any]
 
 _OF_A_STATE = (
     "attention_pk",
+    "bad_rows",
     "changes",
     "contract_id",
     "duration_ms",
@@ -171,6 +172,7 @@ def _of_fact(fact: Fact) -> dict[str, Any]:
             told |= {
                 "rows_loaded": fact.rows_loaded,
                 "rows_quarantined": fact.rows_quarantined,
+                "bad_rows": _bad_rows(fact),
                 "load_ms": fact.duration_ms,
                 "contract_id": fact.contract_id and str(fact.contract_id),
             }
@@ -192,6 +194,10 @@ def _of_fact(fact: Fact) -> dict[str, Any]:
     if isinstance(fact, DropUnloaded):
         told["rows_removed"] = fact.rows_removed
     return told
+
+
+def _bad_rows(fact: LoadSucceeded) -> list[dict[str, Any]] | None:
+    return [row.model_dump(exclude_none=True) for row in fact.bad_rows] or None
 
 
 _STATES: Mapping[type[Fact], State] = {

@@ -1,0 +1,70 @@
+"""What a reader of files hands on: rows for COPY, and records that are bad already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Fields = Sequence[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a record.
+
+    Args:
+        column, value: None where the whole record is at fault.
+        code: stable, for programs.
+        reason: a phrase for people.
+    """
+
+    code: str
+    reason: str
+    column: str | None = None
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of a file and its place.
+
+    Args:
+        number: of the data records, counted from 1.
+        line: the physical line where it begins, counted from 1; None for files without lines.
+        byte_offset: the bytes of the unpacked file before it; None for files without lines.
+        raw: the record as it stands in the file, without its line end.
+    """
+
+    number: int
+    line: int | None
+    byte_offset: int | None
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A record that cannot be loaded, and why."""
+
+    record: Record
+    faults: tuple[Fault, ...]
+
+
+class Batch(Protocol):
+    """Some records of a file, in their order."""
+
+    @property
+    def payload(self) -> bytes:
+        """The rows that look good, as COPY takes them."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines the payload has, as COPY counts them."""
+
+    @property
+    def bad(self) -> Sequence[BadRecord]:
+        """The records that are not in the payload."""
+
+    def sent_at(self, line: int) -> tuple[Record, Fields]:
+        """The record of the payload whose last line is this one, counted from 1, and its values
+        in the order of the columns."""

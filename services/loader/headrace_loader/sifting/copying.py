@@ -1,0 +1,202 @@
+"""COPY of batches: what Postgres cannot take it passes over and tells, and the rest is loaded.
+
+`ON_ERROR ignore` with `LOG_VERBOSITY verbose` tells each row that was passed over in a notice; both
+came with Postgres 17. https://www.postgresql.org/docs/17/sql-copy.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from psycopg import AsyncConnection, sql
+from psycopg.errors import Diagnostic
+
+from headrace_loader.sifting.batches import BadRecord, Batch, Fields, Record
+from headrace_loader.sqlstate import copy_errors
+
+_PLACE: Final = re.compile(r"(?P<line>\d+)(?:\D*?\"(?P<column>[^\"]+)\")?")
+
+_WINDOW_BYTES: Final = 24 * 1024 * 1024
+"""A notice comes when Postgres has read so far, which is behind what was sent by what the sockets
+between hold: a few megabytes, and seldom more than this."""
+
+MOST_RAW_BYTES: Final = 64 * 1024 * 1024
+"""Bad records are held in memory until all are known."""
+
+Reading = Callable[[], AbstractAsyncContextManager[AsyncIterator[Batch]]]
+"""Reads the file from its beginning; it may be asked twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A row that Postgres passed over: its record, its values, and the column that it named."""
+
+    record: Record
+    fields: Fields
+    column: str | None
+
+
+@dataclass(slots=True)
+class Sifted:
+    """What became of a file.
+
+    Args:
+        rows: how many are loaded.
+        bad: records whose structure is at fault.
+        passed: records with values that Postgres did not take.
+        complete: the file was read to its end; if not, it had more bad records than were wanted.
+    """
+
+    rows: int = 0
+    bad: list[BadRecord] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
+    complete: bool = True
+
+    def weight(self) -> int:
+        """How many bytes the bad records have."""
+        records = [one.record for one in self.bad] + [one.record for one in self.passed]
+        return sum(len(record.raw) for record in records)
+
+
+class _EnoughError(Exception):
+    """There are more bad records than anybody wants to know."""
+
+
+@dataclass(slots=True)
+class _Notices:
+    """Listens to a COPY: the line, and the column, of each row that it passes over."""
+
+    heard: list[tuple[int, str | None]] = field(default_factory=list)
+
+    def __call__(self, notice: Diagnostic) -> None:
+        # The last notice counts the others; told by its source, for messages are translated.
+        place = _PLACE.search(notice.message_primary or "")
+        if place is not None and notice.source_function != "CopyFrom":
+            self.heard.append((int(place["line"]), place["column"]))
+
+    def taken(self) -> list[tuple[int, str | None]]:
+        """What was heard since the last time."""
+        heard, self.heard = self.heard, []
+        return heard
+
+
+@dataclass(slots=True)
+class _Window:
+    """The batches sent last, by the lines that COPY counts."""
+
+    batches: deque[tuple[int, Batch]] = field(default_factory=deque)
+    lines: int = 0
+    held: int = 0
+
+    def add(self, batch: Batch) -> None:
+        self.batches.append((self.lines, batch))
+        self.lines += batch.lines
+        self.held += len(batch.payload)
+        while self.held > _WINDOW_BYTES and len(self.batches) > 1:
+            self.held -= len(self.batches.popleft()[1].payload)
+
+    def find(self, line: int) -> tuple[Record, Fields] | None:
+        """The record that COPY knows by this line, if its batch is still here."""
+        for before, batch in reversed(self.batches):
+            if before < line <= before + batch.lines:
+                return batch.sent_at(line - before)
+        return None
+
+
+class Sift:
+    """One COPY with everything that is found out on the way.
+
+    Args:
+        statement: the COPY, which passes over what it cannot take.
+        read: opens the file.
+        most_bad: with more bad records than this the reading stops.
+    """
+
+    def __init__(
+        self,
+        connection: AsyncConnection[Any],
+        statement: sql.Composed,
+        read: Reading,
+        most_bad: int,
+    ) -> None:
+        self._connection = connection
+        self._statement = statement
+        self._read = read
+        self._most = most_bad
+        self._notices = _Notices()
+        self._window = _Window()
+        self._missed: dict[int, str | None] = {}
+        self._sifted = Sifted()
+
+    async def run(self, patiently: Callable[[Awaitable[Any]], Awaitable[Any]]) -> Sifted:
+        """Loads what can be loaded.
+
+        Args:
+            patiently: awaits the next batch for as long as a lock may be held for it.
+
+        Raises:
+            CopyRefusedError: a row broke a rule that no reader of the file can know of.
+        """
+        self._connection.add_notice_handler(self._notices)
+        try:
+            # A savepoint: after a COPY that was ended the transaction can go on to ask why.
+            async with self._connection.transaction():
+                with copy_errors():
+                    self._sifted.rows = await self._copy(patiently)
+        except _EnoughError:
+            self._sifted.complete = False
+        finally:
+            self._connection.remove_notice_handler(self._notices)
+        if self._missed:
+            await self._find_missed()
+        return self._sifted
+
+    async def _copy(self, patiently: Callable[[Awaitable[Any]], Awaitable[Any]]) -> int:
+        async with self._read() as batches, self._connection.cursor() as cursor:
+            async with cursor.copy(self._statement) as copy:
+                while (batch := await patiently(anext(batches, None))) is not None:
+                    self._window.add(batch)
+                    self._sifted.bad += batch.bad
+                    if batch.payload:
+                        await copy.write(batch.payload)
+                    self._take_notices()
+                    self._stop_at_enough()
+            self._take_notices()
+            self._stop_at_enough()
+            return cursor.rowcount
+
+    def _take_notices(self) -> None:
+        for line, column in self._notices.taken():
+            found = self._window.find(line)
+            if found is None:
+                self._missed[line] = column
+            else:
+                self._sifted.passed.append(Passed(*found, column))
+
+    def _stop_at_enough(self) -> None:
+        sifted = self._sifted
+        count = len(sifted.bad) + len(sifted.passed) + len(self._missed)
+        if count > self._most or sifted.weight() > MOST_RAW_BYTES:
+            raise _EnoughError
+
+    async def _find_missed(self) -> None:
+        """Reads the file again for records that Postgres told of too late."""
+        window = _Window()
+        async with self._read() as batches:
+            async for batch in batches:
+                window.add(batch)
+                lines = range(window.lines - batch.lines + 1, window.lines + 1)
+                for line in [line for line in self._missed if line in lines]:
+                    found = window.find(line)
+                    assert found is not None
+                    self._sifted.passed.append(Passed(*found, self._missed.pop(line)))
+
+
+def by_number(records: Iterable[BadRecord]) -> list[BadRecord]:
+    """Bad records in the order of their file."""
+    return sorted(records, key=lambda bad: bad.record.number)

@@ -1,0 +1,275 @@
+"""Batches of a CSV file: records with a fault in their structure are left out of what COPY gets.
+
+What COPY would refuse the whole file for is found here: a wrong number of fields, a quote that is
+not closed, a byte that is not UTF-8, a null where none may be. What it can pass over row by row,
+values that are not of their column's type, is left to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from headrace_loader.csv_stream import fields_of
+from headrace_loader.sifting.batches import BadRecord, Fault, Fields, Record
+from headrace_loader.sifting.structure import Indices, Records, RecordScanner
+from headrace_shared.contract import Column, CsvFormat
+
+_LEADING: Final = 3
+"""So many of a record's columns are named where it has too few or too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the records of a file have to look like.
+
+    Args:
+        columns: in the file's order.
+        has_lines: the file is one that a person can open at a line.
+    """
+
+    dialect: CsvFormat
+    columns: tuple[Column, ...]
+    has_lines: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """How much of the file lies before a batch."""
+
+    records: int = 0
+    lines: int = 0
+    source_bytes: int = 0
+
+
+class CsvBatch:
+    """Some records of a CSV file."""
+
+    def __init__(self, layout: Layout, records: Records, before: _Before, *, header: bool) -> None:
+        self._layout = layout
+        self._records = records
+        self._before = before
+        found = self._data_records()
+        self.took_header = header and len(found) > 0
+        self._data = found[1:] if header else found
+        self._faults = self._structural()
+        self._sent = (
+            np.array([index for index in self._data.tolist() if index not in self._faults], np.intp)
+            if self._faults
+            else self._data
+        )
+
+    @cached_property
+    def payload(self) -> bytes:
+        """The rows that look good, as they stand in the file but for their line ends."""
+        records = self._records
+        if len(self._sent) == len(records):
+            return records.data
+        starts, sent = records.starts(), np.zeros(len(records), np.bool_)
+        sent[self._sent] = True
+        edges = np.flatnonzero(np.diff(sent.astype(np.int8), prepend=0, append=0))
+        pieces = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+        return b"".join(
+            records.data[int(starts[first]) : int(records.ends[last - 1])] for first, last in pieces
+        )
+
+    @property
+    def lines(self) -> int:
+        """How many lines the payload has."""
+        return int(self._sent_lines[-1]) if len(self._sent) else 0
+
+    @property
+    def bad(self) -> Sequence[BadRecord]:
+        """The records with a fault in their structure."""
+        return [BadRecord(self._record(index), (fault,)) for index, fault in self._faults.items()]
+
+    def sent_at(self, line: int) -> tuple[Record, Fields]:
+        """The record of the payload whose last line is this one, and its values."""
+        index = int(self._sent[int(np.searchsorted(self._sent_lines, line))])
+        record = self._record(index)
+        return record, fields_of(record.raw, self._layout.dialect)
+
+    @property
+    def after(self) -> _Before:
+        """How much of the file lies before the next batch."""
+        records, before = self._records, self._before
+        return _Before(
+            before.records + len(self._data),
+            before.lines + int(records.lines[-1]),
+            before.source_bytes + records.source_bytes,
+        )
+
+    @cached_property
+    def _sent_lines(self) -> Indices:
+        spans = np.diff(self._records.lines, prepend=0)
+        return np.cumsum(spans[self._sent])
+
+    def _data_records(self) -> Indices:
+        """The records beside comments and empty lines."""
+        records = self._records
+        starts = records.starts()
+        first_bytes = np.frombuffer(records.data, np.uint8)[starts]
+        data = np.ones(len(records), np.bool_)
+        if self._layout.dialect.comment:
+            data &= first_bytes != ord(self._layout.dialect.comment)
+        if len(self._layout.columns) > 1:
+            data &= records.ends - starts > 1
+        return np.flatnonzero(data)
+
+    def _structural(self) -> dict[int, Fault]:
+        if self._records.broken:
+            return {index: _broken() for index in self._data.tolist()}
+        faults = self._bad_bytes() | self._bad_widths()
+        for place, column in enumerate(self._layout.columns):
+            if not column.nullable:
+                for index in self._nulls(place).tolist():
+                    faults.setdefault(index, _null(column))
+        return dict(sorted(faults.items()))
+
+    def _bad_widths(self) -> dict[int, Fault]:
+        fields = self._records.fields[self._data]
+        wrong = np.flatnonzero(fields != len(self._layout.columns))
+        return {
+            int(self._data[place]): _width(int(fields[place]), self._layout.columns)
+            for place in wrong.tolist()
+        }
+
+    def _bad_bytes(self) -> dict[int, Fault]:
+        data, found = self._records.data, dict[int, Fault]()
+        wanted = set(self._data.tolist())
+        position = data.find(b"\0")
+        while position >= 0:
+            index, end = self._record_of(position)
+            if index in wanted:
+                found[index] = self._bad_byte(position)
+            position = data.find(b"\0", end)
+        for position in _not_utf8(data, self._records.ends):
+            index, _ = self._record_of(position)
+            if index in wanted:
+                found.setdefault(index, self._bad_byte(position))
+        return found
+
+    def _bad_byte(self, position: int) -> Fault:
+        byte = self._records.data[position]
+        place = self._before.source_bytes + self._records.source_offset(position)
+        what = "a NUL, which no text in Postgres can hold" if byte == 0 else "not UTF-8"
+        return Fault(
+            "bad_encoding",
+            f"byte 0x{byte:02x} at byte position {place} is {what}",
+            value=f"0x{byte:02x}",
+        )
+
+    def _record_of(self, position: int) -> tuple[int, int]:
+        index = int(np.searchsorted(self._records.ends, position, side="right"))
+        return index, int(self._records.ends[index])
+
+    def _nulls(self, place: int) -> Indices:
+        """The records of the right width with a null in that field."""
+        records, null = self._records, self._layout.dialect.null.encode()
+        right = self._data[records.fields[self._data] == len(self._layout.columns)]
+        first = records.first_separators()[right]
+        ends = records.separators[first + place]
+        starts = (
+            records.starts()[right] if place == 0 else records.separators[first + place - 1] + 1
+        )
+        fitting = np.flatnonzero(ends - starts == len(null))
+        if null:
+            fitting = np.array(
+                [i for i in fitting.tolist() if records.data[starts[i] : ends[i]] == null], np.intp
+            )
+        found: Indices = right[fitting]
+        return found
+
+    def _record(self, index: int) -> Record:
+        records, before = self._records, self._before
+        number = before.records + int(np.searchsorted(self._data, index)) + 1
+        raw = records.raw(index)
+        if not self._layout.has_lines:
+            return Record(number, None, None, raw)
+        line = before.lines + (int(records.lines[index - 1]) if index else 0) + 1
+        offset = before.source_bytes + records.source_offset(records.start(index))
+        return Record(number, line, offset, raw)
+
+
+class CsvBatcher:
+    """Cuts the bytes of a CSV file, which are UTF-8, into batches.
+
+    Args:
+        header: the first record is the header.
+        most_bytes: the longest line.
+    """
+
+    def __init__(self, layout: Layout, *, header: bool, most_bytes: int) -> None:
+        self._layout = layout
+        self._scanner = RecordScanner(layout.dialect, len(layout.columns), most_bytes)
+        self._before = _Before()
+        self._header = header
+
+    def feed(self, block: bytes) -> list[CsvBatch]:
+        """The batches that are whole with this block.
+
+        Raises:
+            PermanentError: a line is longer than the limit.
+        """
+        return [self._batch(records) for records in self._scanner.feed(block)]
+
+    def finish(self) -> list[CsvBatch]:
+        """What is left at the end of the file."""
+        return [self._batch(records) for records in self._scanner.finish()]
+
+    def _batch(self, records: Records) -> CsvBatch:
+        batch = CsvBatch(self._layout, records, self._before, header=self._header)
+        self._header = self._header and not batch.took_header
+        self._before = batch.after
+        return batch
+
+
+async def csv_batches(blocks: AsyncIterator[bytes], batcher: CsvBatcher) -> AsyncIterator[CsvBatch]:
+    """The batches of a file, cut in a thread beside the event loop.
+
+    Raises:
+        PermanentError: a line is longer than the limit.
+    """
+    async for block in blocks:
+        for batch in await asyncio.to_thread(batcher.feed, block):
+            yield batch
+    for batch in await asyncio.to_thread(batcher.finish):
+        yield batch
+
+
+def _not_utf8(data: bytes, ends: Indices) -> list[int]:
+    """The first bad byte of each record that has one."""
+    found, start = [], 0
+    while start < len(data):
+        try:
+            data[start:].decode()
+        except UnicodeDecodeError as error:
+            found.append(start + error.start)
+            start = int(ends[np.searchsorted(ends, start + error.start, side="right")])
+        else:
+            break
+    return found
+
+
+def _broken() -> Fault:
+    return Fault(
+        "bad_quoting", "a quote in this line is not closed, or closes one of a line before"
+    )
+
+
+def _width(has: int, columns: Sequence[Column]) -> Fault:
+    kind = "few" if has < len(columns) else "many"
+    named = ", ".join(column.name for column in columns[:_LEADING])
+    more = ", ..." if len(columns) > _LEADING else ""
+    return Fault(
+        f"too_{kind}_fields", f"too {kind} fields: {has}, not {len(columns)} ({named}{more})"
+    )
+
+
+def _null(column: Column) -> Fault:
+    return Fault("null", "null, where the contract allows none", column=column.name)

@@ -1,0 +1,86 @@
+"""The quarantine: a second bucket, in which each drop with bad rows has one file that keeps them.
+
+The file is gzipped newline JSON: a first line about the drop, then one line for each bad record
+with its place, its faults and itself as it stood in the file.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from headrace_loader.sifting.batches import BadRecord
+from headrace_shared.aws import transient_aws_errors
+from headrace_shared.drop import Drop
+from headrace_shared.quarantine import FORMAT, quarantine_key
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+
+class Quarantine:
+    """Keeps bad rows."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    async def keep(
+        self, drop: Drop, bad: Iterable[BadRecord], *, header: str | None, set_aside: bool
+    ) -> None:
+        """Writes the drop's file anew.
+
+        Args:
+            header: the file's first line, if it has one.
+            set_aside: the other rows are loaded; else the whole drop is rejected.
+
+        Raises:
+            TransientError: the bucket could not be reached.
+        """
+        about = {
+            "format": FORMAT,
+            "drop_id": str(drop.drop_id),
+            "bucket": drop.bucket,
+            "key": drop.key,
+            "version_id": drop.version_id,
+            "set_aside": set_aside,
+            "header": header,
+        }
+        lines = [about, *map(_told, bad)]
+        content = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+        with transient_aws_errors("writing to the quarantine"):
+            await self._client.put_object(
+                Bucket=self._bucket,
+                Key=quarantine_key(drop),
+                Body=gzip.compress(content.encode(), mtime=0),
+                ContentType="application/gzip",
+            )
+
+
+def _told(bad: BadRecord) -> dict[str, Any]:
+    record = bad.record
+    return {
+        "record": record.number,
+        "line": record.line,
+        "byte_offset": record.byte_offset,
+        "faults": [
+            {
+                "code": fault.code,
+                "column": fault.column,
+                "value": fault.value,
+                "reason": fault.reason,
+            }
+            for fault in bad.faults
+        ],
+        **_raw(record.raw),
+    }
+
+
+def _raw(raw: bytes) -> dict[str, str]:
+    try:
+        return {"raw": raw.decode()}
+    except UnicodeDecodeError:
+        return {"raw_base64": base64.b64encode(raw).decode()}
