@@ -117,6 +117,17 @@ async def test_transaction_goes_on_after_failing_tests(drop: StagedDrop) -> None
     await drop.have("email", "b", drop=DROP.drop_id)
 
 
+async def test_nothing_that_a_select_sets_or_locks_outlives_it(drop: StagedDrop) -> None:
+    await drop.stage("id", 1)
+    await drop.execute("select pg_advisory_xact_lock(1)")
+    for after in ("1", "1 / (id - id)", "pg_sleep(20)"):
+        locks = "pg_advisory_lock(2), set_config('headrace.drop_id', 'x', false)"
+        await drop.run(by_sql(f"select {locks}, {after} from {{{{rows}}}}"), timeout_seconds=0.2)
+    locked = "select objid::int from pg_locks where locktype = 'advisory'"
+    assert await drop.execute(locked) == [(1,)]
+    assert await drop.execute("select current_setting('headrace.drop_id', true)") == [("",)]
+
+
 async def test_cancelling_by_an_operator_is_not_the_tests_fault(drop: StagedDrop) -> None:
     await drop.stage("email", "a")
     text = "select pg_cancel_backend(pg_backend_pid()), pg_sleep(5) from {{rows}}"

@@ -95,10 +95,16 @@ class _Runner:
         settings = {"transaction_read_only": "on"}
         if limited:
             settings["statement_timeout"] = f"{round(self.timeout_seconds * 1000)}ms"
-        async with self.connection.transaction(force_rollback=True):
-            for name, value in settings.items():
-                await self.connection.execute("select set_config(%s, %s, true)", [name, value])
-            yield
+        try:
+            async with self.connection.transaction(force_rollback=True):
+                for name, value in settings.items():
+                    await self.connection.execute("select set_config(%s, %s, true)", [name, value])
+                yield
+        finally:
+            # The one thing that a select can take and no rollback gives back. Locks of the
+            # transaction, which the load holds, stay.
+            if limited and not self.connection.closed:
+                await self.connection.execute("select pg_advisory_unlock_all()")
 
     async def _measured(self, test: RowCount | Freshness) -> TestOutcome:
         [(passed, measured)] = await self._rows(measure_statement(test, self.tested))
