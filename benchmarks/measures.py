@@ -38,14 +38,14 @@ def big_file(platform: RunningPlatform, folder: Path) -> Iterator[Figure]:
     make_table(platform, "big")
     ratios, ours, theirs, alone = [], [], [], []
     for pair in range(PAIRS + 1):
-        _empty(platform, "big")
-        peer = _psql_copy(platform, file)
-        _empty(platform, "big")
+        empty(platform, "big")
+        peer = psql_copy(platform, file)
+        empty(platform, "big")
         key = f"dev/append/big/{pair}.csv"
-        mine = _load(platform, file, key)
+        mine = load(platform, file, key)
         if pair:  # the first pair warms up
             ratios.append(mine / peer)
-            alone.append(_work_seconds(platform, key) / peer)
+            alone.append(work_seconds(platform, key) / peer)
             ours.append(mine)
             theirs.append(peer)
     yield Figure(
@@ -66,7 +66,7 @@ def memory(platform: RunningPlatform, folder: Path) -> Iterator[Figure]:
     make_table(platform, "memory")
     for megabytes in MEMORY_MEGABYTES:
         file = csv_of(folder, megabytes)
-        seconds = _load(platform, file, f"dev/truncate/memory/{megabytes}.csv")
+        seconds = load(platform, file, f"dev/truncate/memory/{megabytes}.csv")
         pid = platform.pids("loader")[0]
         file.unlink()
         yield Figure(
@@ -83,7 +83,7 @@ def small_files(platform: RunningPlatform) -> Iterator[Figure]:
         make_table(platform, table)
     files = [small_csv(SMALL_ROWS, number * SMALL_ROWS) for number in range(SMALL_DROPS)]
     bare = _bare_loop(platform, tables, files)
-    _empty(platform, *tables)
+    empty(platform, *tables)
     started = time.monotonic()
     for number, text in enumerate(files):
         platform.land(f"dev/append/{tables[number % SMALL_TABLES]}/{number}.csv", text)
@@ -138,7 +138,7 @@ def make_table(platform: RunningPlatform, table: str) -> None:
     platform.await_state(key, "loaded")
 
 
-def _load(platform: RunningPlatform, file: Path, key: str) -> float:
+def load(platform: RunningPlatform, file: Path, key: str) -> float:
     """Seconds from the landing (the upload is through) to the commit."""
     platform.s3.upload_file(str(file), platform.stack.lake_bucket, key)
     started = time.monotonic()
@@ -149,7 +149,7 @@ def _load(platform: RunningPlatform, file: Path, key: str) -> float:
     return time.monotonic() - started
 
 
-def _work_seconds(platform: RunningPlatform, key: str) -> float:
+def work_seconds(platform: RunningPlatform, key: str) -> float:
     """From the loader's first look at the ledger to the end of its transaction."""
     with psycopg.connect(platform.stack.warehouse_dsn) as connection:
         row = connection.execute(
@@ -161,7 +161,8 @@ def _work_seconds(platform: RunningPlatform, key: str) -> float:
         return float(row[0])
 
 
-def _psql_copy(platform: RunningPlatform, file: Path) -> float:
+def psql_copy(platform: RunningPlatform, file: Path) -> float:
+    """Seconds that psql takes to copy the file into `dev.big`."""
     psql = shutil.which("psql")
     if psql is None:
         raise SystemExit("The benchmark needs psql (Debian: postgresql-client).")
@@ -186,7 +187,8 @@ def _bare_loop(platform: RunningPlatform, tables: list[str], files: list[str]) -
     return time.monotonic() - started
 
 
-def _empty(platform: RunningPlatform, *tables: str) -> None:
+def empty(platform: RunningPlatform, *tables: str) -> None:
+    """Tables of the database dev without rows."""
     with psycopg.connect(platform.stack.warehouse_dsn, autocommit=True) as connection:
         for table in tables:
             connection.execute(sql.SQL("truncate {}").format(sql.Identifier("dev", table)))

@@ -6,7 +6,6 @@ silently left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
@@ -14,8 +13,6 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AliasChoices,
-    BaseModel,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
@@ -24,8 +21,17 @@ from pydantic import (
 )
 
 from headrace_shared.column_types import canonical_type
+from headrace_shared.data_tests import DataTest
 from headrace_shared.drop import Action
 from headrace_shared.errors import PermanentError
+from headrace_shared.file_formats import (
+    CsvFormat,
+    FileFormat,
+    LocalFormat,
+    Part,
+    json_path,
+    refuse_bad_format,
+)
 from headrace_shared.identifiers import RULE, safe_column
 from headrace_shared.reasons import Reason
 
@@ -45,31 +51,40 @@ _WORDS: Final = {
 }
 
 
-_ENCODINGS: Final = {
-    "utf8": "utf-8",
-    "utf-8-sig": "utf-8",
-    "utf16": "utf-16",
-    "latin1": "latin-1",
-    "iso-8859-1": "latin-1",
-    "windows-1252": "cp1252",
-}
-"""Other names of the encodings."""
-
 _ColumnName = Annotated[str, StringConstraints(to_lower=True)]
 """A column of the same contract, lower-cased as the columns' own names are."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Column(_Part):
+class Column(Part):
     """One column; `type` is kept in Postgres's canonical spelling."""
 
     name: str
     type: str
     nullable: bool = True
     description: str = ""
+    path: str | None = Field(
+        None, description="Where the value is in a JSON record: `$.user.id`; else by the name."
+    )
+    formats: tuple[str | LocalFormat, ...] = Field(
+        (),
+        description="How dates and times may be written, tried in order, in the codes of strptime: "
+        "`%d.%m.%Y`. Without any: as Postgres reads them, ISO 8601.",
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_path(cls, path: str | None) -> str | None:
+        if path is not None:
+            json_path(path)
+        return path
+
+    @model_validator(mode="after")
+    def _formats_are_of_times(self) -> Column:
+        if self.formats and self.type.partition(" ")[0] not in ("date", "time", "timestamp"):
+            raise ValueError(f"formats are for dates and times, not for {self.type}")
+        for form in self.formats:
+            refuse_bad_format(form if isinstance(form, str) else form.format)
+        return self
 
     @field_validator("name")
     @classmethod
@@ -88,61 +103,7 @@ class Column(_Part):
         return canonical_type(text)
 
 
-class CsvFormat(_Part):
-    """How the table's CSV files are written."""
-
-    type: Literal["csv"] = "csv"
-    delimiter: str = ","
-    quote: str = '"'
-    escape: str | None = None
-    header: bool = True
-    null: str = ""
-    comment: str | None = Field(
-        None, description="A line that begins with this character is no row."
-    )
-    encoding: Literal["utf-8", "utf-16", "latin-1", "cp1252"] = "utf-8"
-
-    @field_validator("encoding", mode="before")
-    @classmethod
-    def _fold_encoding(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        name = value.lower().replace("_", "-")
-        return _ENCODINGS.get(name, name)
-
-    @field_validator("delimiter", "quote", "escape", "comment")
-    @classmethod
-    def _one_byte(cls, value: str | None) -> str | None:
-        # COPY takes a single one-byte character for each:
-        # https://www.postgresql.org/docs/current/sql-copy.html
-        if value is not None and (len(value.encode()) != 1 or value in "\r\n\0"):
-            raise ValueError("must be one ASCII character, and not a line end")
-        return value
-
-    @field_validator("null")
-    @classmethod
-    def _plain_null(cls, value: str) -> str:
-        if re.search(r"[\r\n\0]", value):
-            raise ValueError("must not hold a line end")
-        return value
-
-    @model_validator(mode="after")
-    def _characters_differ(self) -> CsvFormat:
-        if self.delimiter in (self.quote, self.escape):
-            raise ValueError("delimiter and quote must differ")
-        if self.comment is not None and self.comment in (self.delimiter, self.quote, self.escape):
-            raise ValueError("comment must differ from delimiter, quote and escape")
-        if self.delimiter in self.null or self.quote in self.null:
-            raise ValueError("null must not hold the delimiter or the quote")
-        return self
-
-    @property
-    def escape_character(self) -> str:
-        """The character before a quote inside a quoted value; the quote itself unless told."""
-        return self.escape or self.quote
-
-
-class OnBadRows(_Part):
+class OnBadRows(Part):
     """What becomes of rows that cannot be loaded."""
 
     mode: Literal["reject", "quarantine"] = Field(
@@ -176,14 +137,14 @@ class Evolution(StrEnum):
     ALLOW_BREAKING = "allow_breaking"
 
 
-class ApiAccess(_Part):
+class ApiAccess(Part):
     """What the API may show of the table's rows."""
 
     filter_by: tuple[_ColumnName, ...] = ()
     columns: tuple[_ColumnName, ...] = ()
 
 
-class Contract(_Part):
+class Contract(Part):
     """What a table holds and what may be done to it. Only `columns` is required."""
 
     columns: tuple[Column, ...]
@@ -192,21 +153,21 @@ class Contract(_Part):
         default=tuple(Action),
         validation_alias=AliasChoices("allowed_operations", "allowed_actions"),
     )
-    format: CsvFormat = CsvFormat()
+    format: FileFormat = CsvFormat()
     on_bad_rows: OnBadRows = OnBadRows()
     on_reupload: OnReupload = OnReupload.APPEND
     delete_flag: _ColumnName | None = None
     evolution: Evolution = Evolution.SAFE
-    tests: tuple[Any, ...] = ()
+    tests: tuple[DataTest, ...] = Field(
+        (), description="What has to hold for the rows of a drop before they go into the table."
+    )
+    hard_testing: bool = Field(
+        default=True,
+        description="A failed test rejects the drop; else the rows that fail are set aside and the "
+        "others are loaded.",
+    )
     api: ApiAccess | None = None
     description: str = ""
-
-    @field_validator("tests")
-    @classmethod
-    def _no_tests_yet(cls, tests: tuple[Any, ...]) -> tuple[Any, ...]:
-        if tests:
-            raise ValueError("tests are not supported by this version; leave the list empty")
-        return tests
 
     @field_validator("columns")
     @classmethod
@@ -227,6 +188,7 @@ class Contract(_Part):
             ("api.filter_by", api.filter_by),
             ("api.columns", api.columns),
             ("delete_flag", (self.delete_flag,) if self.delete_flag else ()),
+            *((f"tests/{place}", test.columns) for place, test in enumerate(self.tests)),
         ):
             unknown = [name for name in used if name not in names]
             if unknown:
@@ -308,6 +270,9 @@ def read_contract(document: bytes) -> Contract:
 
 
 def _fault(location: tuple[int | str, ...], message: str) -> str:
+    if location[:1] == ("format",):
+        # What pydantic puts between is the name of the format, and no part of the document.
+        location = (*location[:1], *location[2:])
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
     plain = message.removeprefix("Value error, ")
     fault = f"{pointer}: {plain}" if pointer else plain

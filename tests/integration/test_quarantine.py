@@ -255,7 +255,9 @@ def planted(
     dialect: Dialect, rows: list[tuple[str | None, str | None]]
 ) -> tuple[bytes, dict[int, tuple[str | None, str]], dict[int, str | None]]:
     """A file; of each bad line its column and code; and the good rows."""
-    lines, bad, good = [], {}, {}
+    lines: list[bytes] = []
+    bad: dict[int, tuple[str | None, str]] = {}
+    good: dict[int, str | None] = {}
     if dialect.header:
         lines.append(dialect.line(["id", "name", "qty", "day"]).encode())
     for number, (name, wanted) in enumerate(rows):

@@ -18,9 +18,9 @@ from headrace_loader.csv_stream import (
     parse_record,
     without_end_marker,
 )
-from headrace_loader.unpacking import DEFAULT_LIMITS
-from headrace_shared.contract import CsvFormat
+from headrace_loader.unpacking import DEFAULT_LIMITS, unpacked
 from headrace_shared.errors import PermanentError
+from headrace_shared.file_formats import CsvFormat
 
 PLAIN = CsvFormat()
 MARK = b"\xef\xbb\xbf"
@@ -46,7 +46,7 @@ async def drained(blocks: AsyncIterator[bytes]) -> bytes:
 async def opened(
     blocks: Iterable[bytes], file: str = "a.csv", dialect: CsvFormat = PLAIN
 ) -> tuple[tuple[str, ...] | None, bytes]:
-    csv = await open_csv(stream(*blocks), file, dialect, DEFAULT_LIMITS)
+    csv = await open_csv(unpacked(stream(*blocks), file, DEFAULT_LIMITS), dialect)
     return csv.header, await drained(csv.blocks)
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace_loader.plain_csv import plain_file
-from headrace_shared.contract import CsvFormat
 from headrace_shared.errors import PermanentError
+from headrace_shared.file_formats import CsvFormat
 
 DROP_ID = UUID("6b003640-0000-8000-8000-03b2c64d5e5b")
 COMMA = CsvFormat()

@@ -22,11 +22,13 @@ from headrace_loader.outcomes import Loaded
 from headrace_loader.plain_csv import PlainFile, plain_file
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.shared_load import ContendedError, Part
+from headrace_loader.sifting.converting import needs_converting
 from headrace_loader.standing import StoredContract
 from headrace_shared.coalescing import Coalescer
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import PermanentError
 from headrace_shared.facts import now
+from headrace_shared.file_formats import CsvFormat
 from headrace_shared.logging import get_logger
 
 _log = get_logger(__name__)
@@ -114,17 +116,22 @@ def fits(drop: Drop) -> bool:
 
 
 def _part(one: _Waiting, contract: StoredContract) -> Part | None:
+    dialect = contract.contract.format
+    if not isinstance(dialect, CsvFormat) or contract.contract.tests:
+        return None
     try:
-        file: PlainFile | None = plain_file(one.content, contract.contract.format)
+        file: PlainFile | None = plain_file(one.content, dialect)
         if file is None:
             return None
         columns = columns_of_file(file.header, contract.contract)
     except PermanentError:
         return None  # told on the ordinary road
+    if dialect.comment is not None or needs_converting(columns, dialect):
+        return None
     return Part(
         one.drop,
         one.started_at,
         columns,
-        file.tagged(one.drop.drop_id, contract.contract.format),
+        file.tagged(one.drop.drop_id, dialect),
         file.rows,
     )

@@ -6,7 +6,16 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
-from headrace_shared.contract import CsvFormat
+from headrace_shared.file_formats import CsvFormat
+
+
+def copy_text_statement(target: sql.Identifier, columns: Iterable[str]) -> sql.Composed:
+    """COPY of rows in COPY's own text format; rows with a value that is not of its column's type
+    are left out and told of."""
+    return sql.SQL(
+        "copy {table} ({columns}) from stdin with (format text, encoding 'UTF8', "
+        "on_error ignore, log_verbosity verbose)"
+    ).format(table=target, columns=sql.SQL(", ").join(map(sql.Identifier, columns)))
 
 
 def copy_statement(

@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from headrace_loader.unpacking import UnpackLimits, rejoined, unpacked
-from headrace_shared.contract import CsvFormat
+from headrace_loader.unpacking import rejoined
 from headrace_shared.errors import PermanentError
+from headrace_shared.file_formats import CsvFormat
 from headrace_shared.reasons import Reason
 
 if TYPE_CHECKING:
@@ -40,26 +40,22 @@ class CsvStream:
     blocks: Blocks
 
 
-async def open_csv(
-    blocks: Blocks, file: str, dialect: CsvFormat, limits: UnpackLimits
-) -> CsvStream:
+async def open_csv(blocks: Blocks, dialect: CsvFormat) -> CsvStream:
     """Reads as far as the header.
 
     Args:
-        blocks: the object's bytes.
-        file: its name.
-        limits: what a packed file may become.
+        blocks: the file's bytes, unpacked.
 
     Raises:
-        PermanentError: the file is empty, is not what its name says, or has no readable header.
+        PermanentError: the file is empty, or has no readable header.
     """
-    plain = in_utf8(unpacked(blocks, file, limits), dialect.encoding)
+    plain = in_utf8(blocks, dialect.encoding)
     if not dialect.header:
         return CsvStream(None, plain)
     head, first_record, comments = bytearray(), _record_pattern(dialect), _comments(dialect)
     async for block in plain:
         head += block
-        start = comments.match(head).end()  # type: ignore[union-attr] - matches nothing at least
+        start = _length_of(comments, head)
         end = _first_record_end(head[start:], first_record)
         if end is not None:
             header = parse_record(bytes(head[start : start + end]), dialect)
@@ -71,7 +67,7 @@ async def open_csv(
             )
     if not head.strip():
         raise _refusal("file_empty", "The file holds no header line.")
-    start = comments.match(head).end()  # type: ignore[union-attr] - see above
+    start = _length_of(comments, head)
     return CsvStream(parse_record(bytes(head[start:]), dialect), rejoined(bytes(head), plain))
 
 
@@ -229,6 +225,11 @@ def _comments(dialect: CsvFormat) -> re.Pattern[bytes]:
     if dialect.comment is None:
         return re.compile(b"")
     return re.compile(rb"(?:(?:%b[^\r\n]*)?(?:\r\n|\r|\n))*" % re.escape(dialect.comment.encode()))
+
+
+def _length_of(pattern: re.Pattern[bytes], head: bytearray) -> int:
+    found = pattern.match(head)
+    return found.end() if found else 0
 
 
 def _first_record_end(head: bytearray, record: re.Pattern[bytes]) -> int | None:

@@ -7,18 +7,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from headrace_loader.columns import columns_of_file
-from headrace_loader.copying import copy_statement
-from headrace_loader.csv_stream import CsvStream, open_csv, record_of
 from headrace_loader.lake import S3Lake
+from headrace_loader.sheets import CsvSheet, JsonSheet, Sheet, open_sheet
 from headrace_loader.sifting.batches import Batch
 from headrace_loader.sifting.copying import by_number
-from headrace_loader.sifting.csv_batches import CsvBatcher, Layout, csv_batches
 from headrace_loader.sifting.quarantine import Quarantine
 from headrace_loader.sifting.verdict import Found, refusal
 from headrace_loader.transaction import LoadTransaction
 from headrace_loader.unpacking import DEFAULT_LIMITS, UnpackLimits
-from headrace_shared.contract import Column, Contract
+from headrace_shared.contract import Contract
 from headrace_shared.drop import Drop
 from headrace_shared.errors import PermanentError
 from headrace_shared.logging import get_logger
@@ -63,14 +60,13 @@ class Rows(Protocol):
 class PlainRows:
     """Every byte goes to COPY as it came; the first row that is bad ends it."""
 
-    columns: tuple[Column, ...]
-    contract: Contract
-    file: CsvStream
+    sheet: CsvSheet
 
     async def into(self, transaction: LoadTransaction, *, staged: bool) -> Found:
         """See `Rows`."""
-        dialect = self.contract.format
-        rows = await transaction.copy(self.columns, dialect, self.file.blocks, staged=staged)
+        sheet = self.sheet
+        blocks = sheet.file.blocks
+        rows = await transaction.copy(sheet.columns, sheet.dialect, blocks, staged=staged)
         return Found(rows, (), complete=True)
 
 
@@ -78,32 +74,24 @@ class SiftedRows:
     """Every bad row is found; what becomes of them the contract says.
 
     Args:
-        file: the file, opened; it is opened again only if it has to be read twice.
-        quarantine: where bad rows are kept; None to keep them nowhere.
+        sheet: the file, opened; it is opened again only if it has to be read twice.
     """
 
-    def __init__(self, files: Files, drop: Drop, contract: Contract, file: CsvStream) -> None:
+    def __init__(self, files: Files, drop: Drop, contract: Contract, sheet: Sheet) -> None:
         self._files = files
         self._drop = drop
         self._contract = contract
-        self._columns = columns_of_file(file.header, contract)
-        self._header = file.header
-        self._opened: CsvStream | None = file
+        self._sheet = sheet
+        self._is_fresh = True
 
     async def into(self, transaction: LoadTransaction, *, staged: bool) -> Found:
         """See `Rows`."""
         policy, limits = self._contract.on_bad_rows, self._files.limits
         most = policy.max_rows if policy.mode == "quarantine" else limits.bad_rows
-        headless = self._contract.format.model_copy(update={"header": False})
-        statement = copy_statement(
-            transaction.destination(staged=staged),
-            [column.name for column in self._columns],
-            headless,
-            passing_over=True,
-        )
+        statement = self._sheet.statement(transaction.destination(staged=staged))
         sifted = await transaction.sift(statement, self._read, most)
-        bad = by_number([*sifted.bad, *await transaction.judged(self._columns, sifted.passed)])
-        found = Found(sifted.rows, bad, sifted.complete)
+        judged = await transaction.judged(self._sheet.columns, sifted.passed)
+        found = Found(sifted.rows, by_number([*sifted.bad, *judged]), sifted.complete)
         await self._keep(found)
         return found
 
@@ -113,30 +101,21 @@ class SiftedRows:
         reason = refusal(found, self._contract.on_bad_rows)
         _log.info("rows.sifted", rows=found.rows, bad_rows=len(found.bad), aside=reason is None)
         if self._files.quarantine is not None:
-            header = record_of(self._header, self._contract.format) if self._header else None
             await self._files.quarantine.keep(
-                self._drop, found.bad, header=header, set_aside=reason is None
+                self._drop, found.bad, header=self._sheet.header, set_aside=reason is None
             )
         if reason is not None:
             raise PermanentError(reason)
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncIterator[Batch]]:
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            yield self._batches(opened)
+        most_bytes = self._files.limits.line_bytes
+        if self._is_fresh:
+            self._is_fresh = False
+            yield self._sheet.batches(most_bytes)
             return
-        async with self._files.stream(self._drop, self._contract) as again:
-            yield self._batches(again)
-
-    def _batches(self, file: CsvStream) -> AsyncIterator[Batch]:
-        dialect = self._contract.format
-        batcher = CsvBatcher(
-            Layout(dialect, self._columns),
-            header=file.header is not None,
-            most_bytes=self._files.limits.line_bytes,
-        )
-        return csv_batches(file.blocks, batcher)
+        async with self._files.sheet(self._drop, self._contract) as again:
+            yield again.batches(most_bytes)
 
 
 class Files:
@@ -168,22 +147,17 @@ class Files:
             PermanentError: the file cannot be read as what it is.
             TransientError: the lake could not be reached.
         """
-        async with self.stream(drop, contract) as file:
-            if sifted:
-                yield SiftedRows(self, drop, contract, file)
+        async with self.sheet(drop, contract) as sheet:
+            if sifted or not isinstance(sheet, CsvSheet) or not sheet.is_plain:
+                yield SiftedRows(self, drop, contract, sheet)
             else:
-                yield PlainRows(columns_of_file(file.header, contract), contract, file)
+                yield PlainRows(sheet)
 
     @asynccontextmanager
-    async def stream(self, drop: Drop, contract: Contract) -> AsyncIterator[CsvStream]:
-        """The file, unpacked, with its header read."""
-        async with self.lake.open(drop) as blocks:
-            yield await open_csv(
-                blocks, drop.file or drop.key, contract.format, self.limits.unpacked
-            )
-
-
-def is_sifted_at_once(contract: Contract) -> bool:
-    """Whether files under this contract are sifted without trying COPY on them first: bad rows
-    are expected, or there is something in them that COPY does not know of."""
-    return contract.on_bad_rows.mode == "quarantine" or contract.format.comment is not None
+    async def sheet(self, drop: Drop, contract: Contract) -> AsyncIterator[CsvSheet | JsonSheet]:
+        """The file, opened as what it is."""
+        async with (
+            self.lake.open(drop) as blocks,
+            open_sheet(blocks, drop.file or drop.key, contract, self.limits.unpacked) as sheet,
+        ):
+            yield sheet

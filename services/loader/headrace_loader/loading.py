@@ -14,11 +14,12 @@ from uuid import UUID
 from headrace_loader import ledger
 from headrace_loader.batching import Batches
 from headrace_loader.bringing import bring
-from headrace_loader.files import Files, Rows, is_sifted_at_once
+from headrace_loader.files import Files, Rows
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded, Unloaded
 from headrace_loader.placing import Placement, place
 from headrace_loader.postgres import PostgresWarehouse
+from headrace_loader.sifting.converting import unknown_locales
 from headrace_loader.slots import Slots
 from headrace_loader.sqlstate import CopyRefusedError, DdlRefusedError
 from headrace_loader.standing import Standing, StoredContract
@@ -136,7 +137,8 @@ class Loading:
             return await self._reject(this, Rejected(error.reason, contract_id))
 
     async def _copy(self, this: _Try, stored: StoredContract) -> Outcome:
-        if not is_sifted_at_once(stored.contract):
+        # Where bad rows are expected, COPY is not tried on the file first.
+        if stored.contract.on_bad_rows.mode == "reject":
             try:
                 return await self._take(this, stored, sifted=False)
             except CopyRefusedError:
@@ -184,6 +186,7 @@ class Loading:
     async def _apply_contract(self, this: _Try) -> Outcome:
         try:
             wanted = parse_contract(await self._document(this.drop))
+            _refuse_unknown_locales(wanted)
         except PermanentError as error:
             return await self._reject(this, Rejected(error.reason))
         async with self._warehouse.transaction(this.drop, exclusive=True) as transaction:
@@ -249,6 +252,18 @@ async def _judged(transaction: LoadTransaction, drop: Drop, wanted: Contract) ->
     if verdict.refusal is not None:
         return Rejected(verdict.refusal, reopens=reopens)
     return Applied(verdict.changes, reopens=reopens)
+
+
+def _refuse_unknown_locales(contract: Contract) -> None:
+    unknown = unknown_locales(contract.columns)
+    if unknown:
+        raise PermanentError(
+            Reason(
+                code="contract_invalid",
+                message=f"The contract is not valid: nobody knows the locale {unknown[0]!r}.",
+                remedy="Use the code of a language, such as ru or pt_BR, and drop it again.",
+            )
+        )
 
 
 def _rejection(refused: CopyRefusedError) -> PermanentError:

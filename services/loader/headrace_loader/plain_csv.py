@@ -12,7 +12,7 @@ from uuid import UUID
 
 from headrace_loader.csv_stream import parse_record
 from headrace_loader.unpacking import packing_of
-from headrace_shared.contract import CsvFormat
+from headrace_shared.file_formats import CsvFormat
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")

@@ -16,9 +16,10 @@ from headrace_loader import table
 from headrace_loader.copying import copy_statement
 from headrace_loader.sqlstate import CopyRefusedError, copy_errors
 from headrace_loader.standing import LAST_PLACE, StoredContract
-from headrace_shared.contract import Column, Contract, CsvFormat
+from headrace_shared.contract import Column, Contract
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import HeadraceError, TransientError
+from headrace_shared.file_formats import CsvFormat
 from headrace_shared.identifiers import LINEAGE_COLUMN
 
 # The drops of a batch are like any others of the table if nothing that landed after the first of
@@ -111,9 +112,12 @@ class SharedLoad:
             ContendedError: somebody else has entered one of the drops meanwhile.
         """
         good: list[Part] = []
+        dialect = contract.contract.format
+        if not isinstance(dialect, CsvFormat):
+            return {}
         by_columns = attrgetter("columns")
         for _, group in groupby(sorted(parts, key=_names), key=by_columns):
-            good += await self._copied(list(group), contract.contract.format)
+            good += await self._copied(list(group), dialect)
         if good:
             await self._enter(good, contract.contract_id)
         return {part.drop.drop_id: part.rows for part in good}

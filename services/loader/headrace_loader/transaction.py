@@ -23,10 +23,11 @@ from headrace_loader.sifting.faults import judged
 from headrace_loader.sqlstate import copy_errors, ddl_errors
 from headrace_loader.staging import STAGED, Place, Staging, Target
 from headrace_loader.standing import Standing, standing
-from headrace_shared.contract import Column, Contract, CsvFormat
+from headrace_shared.contract import Column, Contract
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import TransientError
 from headrace_shared.evolution import reshape
+from headrace_shared.file_formats import CsvFormat
 from headrace_shared.identifiers import LINEAGE_COLUMN
 
 Coming = TypeVar("Coming")

@@ -17,13 +17,18 @@ from headrace_shared.reasons import Reason
 
 KEY_FORM: Final = "db_name/action/table_name/file"
 
-_CSV: Final = (".csv", ".csv.gz", ".csv.zst", ".csv.bz2", ".csv.xz", ".csv.zip")
+_PACKED: Final = ("", ".gz", ".zst", ".bz2", ".xz", ".zip")
+_ROWS: Final = tuple(
+    f".{kind}{packed}"
+    for kind in ("csv", "json", "ndjson", "jsonl", "parquet", "arrow", "feather", "ipc")
+    for packed in _PACKED
+)
 
 FILE_TYPES: Final[dict[Action, tuple[str, ...]]] = {
     Action.SCHEMA: (".json",),
-    Action.APPEND: _CSV,
-    Action.TRUNCATE: _CSV,
-    Action.UPSERT: _CSV,
+    Action.APPEND: _ROWS,
+    Action.TRUNCATE: _ROWS,
+    Action.UPSERT: _ROWS,
 }
 """The actions that this version carries out, and the file names that each takes."""
 

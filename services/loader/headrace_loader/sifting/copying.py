@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,7 +21,7 @@ from headrace_loader.sqlstate import copy_errors
 
 _PLACE: Final = re.compile(r"(?P<line>\d+)(?:\D*?\"(?P<column>[^\"]+)\")?")
 
-_WINDOW_BYTES: Final = 24 * 1024 * 1024
+_WINDOW_BYTES: Final = 12 * 1024 * 1024
 """A notice comes when Postgres has read so far, which is behind what was sent by what the sockets
 between hold: a few megabytes, and seldom more than this."""
 
@@ -56,11 +56,6 @@ class Sifted:
     bad: list[BadRecord] = field(default_factory=list)
     passed: list[Passed] = field(default_factory=list)
     complete: bool = True
-
-    def weight(self) -> int:
-        """How many bytes the bad records have."""
-        records = [one.record for one in self.bad] + [one.record for one in self.passed]
-        return sum(len(record.raw) for record in records)
 
 
 class _EnoughError(Exception):
@@ -132,6 +127,7 @@ class Sift:
         self._window = _Window()
         self._missed: dict[int, str | None] = {}
         self._sifted = Sifted()
+        self._raw_bytes = 0
 
     async def run(self, patiently: Callable[[Awaitable[Any]], Awaitable[Any]]) -> Sifted:
         """Loads what can be loaded.
@@ -161,14 +157,21 @@ class Sift:
             async with cursor.copy(self._statement) as copy:
                 while (batch := await patiently(anext(batches, None))) is not None:
                     self._window.add(batch)
-                    self._sifted.bad += batch.bad
+                    self._set_aside(batch.bad)
                     if batch.payload:
                         await copy.write(batch.payload)
+                        self._listen()
                     self._take_notices()
                     self._stop_at_enough()
             self._take_notices()
             self._stop_at_enough()
             return cursor.rowcount
+
+    def _listen(self) -> None:
+        """Has the notices told that have come: the driver reads only when it cannot write, and
+        they would come when their batches are gone from the window."""
+        self._connection.pgconn.consume_input()
+        self._connection.pgconn.is_busy()
 
     def _take_notices(self) -> None:
         for line, column in self._notices.taken():
@@ -177,11 +180,16 @@ class Sift:
                 self._missed[line] = column
             else:
                 self._sifted.passed.append(Passed(*found, column))
+                self._raw_bytes += len(found[0].raw)
+
+    def _set_aside(self, bad: Sequence[BadRecord]) -> None:
+        self._sifted.bad += bad
+        self._raw_bytes += sum(len(one.record.raw) for one in bad)
 
     def _stop_at_enough(self) -> None:
         sifted = self._sifted
         count = len(sifted.bad) + len(sifted.passed) + len(self._missed)
-        if count > self._most or sifted.weight() > MOST_RAW_BYTES:
+        if count > self._most or self._raw_bytes > MOST_RAW_BYTES:
             raise _EnoughError
 
     async def _find_missed(self) -> None:

@@ -8,8 +8,8 @@ values that are not of their column's type, is left to it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -17,8 +17,11 @@ import numpy as np
 
 from headrace_loader.csv_stream import fields_of
 from headrace_loader.sifting.batches import BadRecord, Fault, Fields, Record
+from headrace_loader.sifting.converting import Converter
 from headrace_loader.sifting.structure import Indices, Records, RecordScanner
-from headrace_shared.contract import Column, CsvFormat
+from headrace_loader.sqlstate import shortened
+from headrace_shared.contract import Column
+from headrace_shared.file_formats import CsvFormat
 
 _LEADING: Final = 3
 """So many of a record's columns are named where it has too few or too many."""
@@ -30,11 +33,13 @@ class Layout:
 
     Args:
         columns: in the file's order.
+        converters: of columns whose values Postgres cannot read as they are written.
         has_lines: the file is one that a person can open at a line.
     """
 
     dialect: CsvFormat
     columns: tuple[Column, ...]
+    converters: Mapping[int, Converter] = field(default_factory=dict)
     has_lines: bool = True
 
 
@@ -58,16 +63,34 @@ class CsvBatch:
         self.took_header = header and len(found) > 0
         self._data = found[1:] if header else found
         self._faults = self._structural()
-        self._sent = (
-            np.array([index for index in self._data.tolist() if index not in self._faults], np.intp)
-            if self._faults
-            else self._data
-        )
+        self._sent = self._good()
+        self._lines_sent = self._converted() if layout.converters else None
+
+    def _good(self) -> Indices:
+        if not self._faults:
+            return self._data
+        return self._data[~np.isin(self._data, list(self._faults))]
+
+    def _converted(self) -> list[bytes]:
+        """The rows with the values that Postgres can read; what cannot be converted is bad."""
+        lines = []
+        for index in self._sent.tolist():
+            record = RecordFields(self._records, index)
+            line, faults = converted(record, self._layout)
+            if faults:
+                self._faults[index] = faults
+            else:
+                lines.append(line)
+        self._faults = dict(sorted(self._faults.items()))
+        self._sent = self._good()
+        return lines
 
     @cached_property
     def payload(self) -> bytes:
         """The rows that look good, as they stand in the file but for their line ends."""
         records = self._records
+        if self._lines_sent is not None:
+            return b"".join(self._lines_sent)
         if len(self._sent) == len(records):
             return records.data
         starts, sent = records.starts(), np.zeros(len(records), np.bool_)
@@ -86,13 +109,14 @@ class CsvBatch:
     @property
     def bad(self) -> Sequence[BadRecord]:
         """The records with a fault in their structure."""
-        return [BadRecord(self._record(index), (fault,)) for index, fault in self._faults.items()]
+        return [BadRecord(self._record(index), faults) for index, faults in self._faults.items()]
 
     def sent_at(self, line: int) -> tuple[Record, Fields]:
         """The record of the payload whose last line is this one, and its values."""
-        index = int(self._sent[int(np.searchsorted(self._sent_lines, line))])
-        record = self._record(index)
-        return record, fields_of(record.raw, self._layout.dialect)
+        place = int(np.searchsorted(self._sent_lines, line))
+        record = self._record(int(self._sent[place]))
+        row = record.raw if self._lines_sent is None else self._lines_sent[place][:-1]
+        return record, fields_of(row, self._layout.dialect)
 
     @property
     def after(self) -> _Before:
@@ -121,15 +145,15 @@ class CsvBatch:
             data &= records.ends - starts > 1
         return np.flatnonzero(data)
 
-    def _structural(self) -> dict[int, Fault]:
+    def _structural(self) -> dict[int, tuple[Fault, ...]]:
         if self._records.broken:
-            return {index: _broken() for index in self._data.tolist()}
+            return {index: (_broken(),) for index in self._data.tolist()}
         faults = self._bad_bytes() | self._bad_widths()
         for place, column in enumerate(self._layout.columns):
             if not column.nullable:
                 for index in self._nulls(place).tolist():
                     faults.setdefault(index, _null(column))
-        return dict(sorted(faults.items()))
+        return {index: (fault,) for index, fault in sorted(faults.items())}
 
     def _bad_widths(self) -> dict[int, Fault]:
         fields = self._records.fields[self._data]
@@ -194,6 +218,50 @@ class CsvBatch:
         line = before.lines + (int(records.lines[index - 1]) if index else 0) + 1
         offset = before.source_bytes + records.source_offset(records.start(index))
         return Record(number, line, offset, raw)
+
+
+class RecordFields:
+    """The fields of one record as they stand in the file."""
+
+    def __init__(self, records: Records, index: int) -> None:
+        self.data = records.data
+        self.start, self.end = records.start(index), int(records.ends[index])
+        last = int(np.searchsorted(records.separators, self.end - 1))
+        width = int(records.fields[index])
+        self._separators = records.separators[last - width + 1 : last + 1].tolist()
+
+    def span(self, place: int) -> tuple[int, int]:
+        """Where a field begins and ends in the data."""
+        start = self.start if place == 0 else self._separators[place - 1] + 1
+        return start, self._separators[place]
+
+
+def converted(record: RecordFields, layout: Layout) -> tuple[bytes, tuple[Fault, ...]]:
+    """A row with the values that Postgres can read, or what hinders it."""
+    dialect, pieces, done = layout.dialect, list[bytes](), record.start
+    faults = []
+    for place, convert in layout.converters.items():
+        start, end = record.span(place)
+        raw = record.data[start:end]
+        if raw == dialect.null.encode():
+            continue
+        text = fields_of(raw, dialect)[0] if dialect.quote.encode() in raw else raw.decode()
+        try:
+            value = convert(text or "")
+        except ValueError as error:
+            faults.append(unconverted(layout.columns[place], text or "", error))
+            continue
+        if dialect.delimiter in value:
+            value = f"{dialect.quote}{value}{dialect.quote}"
+        pieces += [record.data[done:start], value.encode()]
+        done = end
+    return b"".join([*pieces, record.data[done : record.end]]), tuple(faults)
+
+
+def unconverted(column: Column, text: str, error: ValueError) -> Fault:
+    """A value that is not written as the contract says."""
+    shown = shortened(text)
+    return Fault("type", f'"{shown}" {error}', column.name, shown)
 
 
 class CsvBatcher:

@@ -15,8 +15,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from headrace_shared.contract import CsvFormat
 from headrace_shared.errors import PermanentError
+from headrace_shared.file_formats import CsvFormat
 from headrace_shared.reasons import Reason
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -204,7 +204,7 @@ class RecordScanner:
         """The first line of what cannot be read as a record, as a broken one."""
         found = re.search(rb"\r\n|\n|\r", data)
         if found is None or found.end() > self._most:
-            raise _too_long(self._most)
+            raise line_too_long(self._most)
         line = data[: found.start()] + b"\n"
         removed = found.end() - len(line)
         plain = np.frombuffer(line, np.uint8)
@@ -244,7 +244,8 @@ def _lines(data: Bytes, ends: Indices, *, quoted: bool) -> Indices:
     return np.searchsorted(np.flatnonzero(data == _LF), ends - 1, side="right")
 
 
-def _too_long(most: int) -> PermanentError:
+def line_too_long(most: int) -> PermanentError:
+    """The rejection of a file with such a line."""
     return PermanentError(
         Reason(
             code="line_too_long",

@@ -1,0 +1,111 @@
+r"""What bad rows cost: files with and without them, beside `psql \copy` of the good file.
+
+`python -m benchmarks.sifting` prints these figures alone.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.figure import Figure
+from benchmarks.files import CONTRACT, csv_of
+from benchmarks.measures import empty, load, make_table, peak_megabytes, psql_copy, work_seconds
+from headrace_local.platform import PlatformOptions
+from headrace_local.ports import free_port
+from tests.running_platform import RunningPlatform, running
+
+MEGABYTES: Final = 100
+PAIRS: Final = 5
+_BAD_EVERY: Final = 1_000
+_ASIDE: Final = {"mode": "quarantine", "max_rows": 100_000}
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A file under a contract, measured beside its peer."""
+
+    what: str
+    table: str
+    file: Path
+    wanted: str
+
+
+def sifting(platform: RunningPlatform, folder: Path) -> Iterator[Figure]:
+    """The good file and the same one with a bad row in a thousand, with quarantine on."""
+    good = csv_of(folder, MEGABYTES)
+    dirty = spoiled(good)
+    make_table(platform, "big")
+    aside = CONTRACT | {"on_bad_rows": _ASIDE}
+    platform.land("dev/schema/aside/contract.json", json.dumps(aside))
+    platform.await_state("dev/schema/aside/contract.json", "loaded")
+    for case in (
+        _Case(f"{MEGABYTES} MB CSV without bad rows, quarantine on", "aside", good, "1.0"),
+        _Case(f"{MEGABYTES} MB CSV, 0.1 % bad rows set aside", "aside", dirty, "1.1"),
+    ):
+        yield _measured(platform, good, case)
+    yield Figure(
+        "loader's memory after these",
+        f"{max(map(peak_megabytes, platform.pids('loader'))):.0f} MB at most",
+        "limit wanted: 250 MB",
+    )
+
+
+def _measured(platform: RunningPlatform, good: Path, case: _Case) -> Figure:
+    ratios, alone, ours, theirs = [], [], [], []
+    for pair in range(PAIRS + 1):
+        empty(platform, "big")
+        peer = psql_copy(platform, good)
+        empty(platform, "big", case.table)
+        key = f"dev/append/{case.table}/{case.what}-{pair}{case.file.suffix}"
+        mine = load(platform, case.file, key)
+        if pair:  # the first pair warms up
+            ratios.append(mine / peer)
+            alone.append(work_seconds(platform, key) / peer)
+            ours.append(mine)
+            theirs.append(peer)
+    return Figure(
+        case.what,
+        f"{spread(ratios)} of psql's time; the loader's work alone {spread(alone)}",
+        f"{statistics.median(ours):.2f} s beside {statistics.median(theirs):.2f} s; "
+        f"limit wanted: {case.wanted}",
+    )
+
+
+def spoiled(good: Path) -> Path:
+    """The file with a bad value in every thousandth row."""
+    path = good.with_name(f"dirty-{good.name}")
+    with good.open() as source, path.open("w") as target:
+        for number, line in enumerate(source):
+            fields = line.split(",")
+            if number and number % _BAD_EVERY == 0:
+                fields[2] = "12,5" if number % 2 else "n/a"
+            target.write(",".join(fields))
+    return path
+
+
+def spread(values: list[float]) -> str:
+    """The median, and between what."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def alone(measure: Callable[[RunningPlatform, Path], Iterator[Figure]]) -> None:
+    """One measurement on a platform of its own, printed."""
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
+        options = PlatformOptions(
+            data_dir=Path(name) / "data", ephemeral=True, api_port=free_port()
+        )
+        with running(options) as platform:
+            for figure in measure(platform, Path(name)):
+                sys.stdout.write(f"{figure.what}: {figure.figure}  {figure.beside}\n")
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    alone(sifting)

@@ -1,0 +1,79 @@
+"""What is this file? Told by its content, by the contract, and last by its name. Without I/O."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from headrace_shared.errors import PermanentError
+from headrace_shared.file_formats import ColumnarFormat, CsvFormat, FileFormat, JsonFormat
+from headrace_shared.reasons import Reason
+
+HEAD_BYTES: Final = 8
+"""So much of a file tells a columnar one."""
+
+_PARQUET: Final = b"PAR1"
+_ARROW_FILE: Final = b"ARROW1"
+_ARROW_STREAM: Final = b"\xff\xff\xff\xff"
+"""The continuation marker: https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format"""
+
+_JSON_NAMES: Final = (".json", ".ndjson", ".jsonl")
+_COLUMNAR: Final = CsvFormat()
+"""A columnar file is read as CSV of this kind."""
+
+
+class Kind(StrEnum):
+    """What a file can be."""
+
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+
+
+def kind_of(head: bytes, file: str, written: FileFormat) -> Kind:
+    """What a file is.
+
+    A Parquet or an Arrow file needs no options, so it is taken whatever the contract says; and a
+    file that is called JSON, in a table whose files are CSV, is taken for JSON.
+
+    Args:
+        head: its first bytes, unpacked.
+        file: its name.
+        written: what the contract says.
+
+    Raises:
+        PermanentError: it is not what the contract says, and cannot be.
+    """
+    if head.startswith(_PARQUET):
+        return Kind.PARQUET
+    if head.startswith((_ARROW_FILE, _ARROW_STREAM)):
+        return Kind.ARROW
+    if isinstance(written, ColumnarFormat):
+        raise PermanentError(
+            Reason(
+                code="file_type_mismatch",
+                message=f"The file is not {written.type}: it begins with {head!r}.",
+                remedy="Write it as the contract says, or change the contract's format, and "
+                "upload the file again.",
+            )
+        )
+    if isinstance(written, JsonFormat):
+        return Kind.JSON
+    return Kind.JSON if _is_called_json(file) else Kind.CSV
+
+
+def format_of(kind: Kind, written: FileFormat) -> CsvFormat | JsonFormat:
+    """How a file of this kind is read under a contract."""
+    if kind is Kind.CSV:
+        return written if isinstance(written, CsvFormat) else CsvFormat()
+    if kind is Kind.JSON:
+        return written if isinstance(written, JsonFormat) else JsonFormat(type="json")
+    return _COLUMNAR
+
+
+def _is_called_json(file: str) -> bool:
+    name = file.lower()
+    for packing in (".gz", ".zst", ".bz2", ".xz", ".zip"):
+        name = name.removesuffix(packing)
+    return name.endswith(_JSON_NAMES)

@@ -1,0 +1,133 @@
+"""A file opened as what it is: its columns, and its rows in batches or as bytes for COPY."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from psycopg import sql
+
+from headrace_loader.columnar_file import as_csv
+from headrace_loader.columns import columns_of_file
+from headrace_loader.copying import copy_statement, copy_text_statement
+from headrace_loader.csv_stream import CsvStream, in_utf8, open_csv, record_of
+from headrace_loader.kinds import HEAD_BYTES, Kind, format_of, kind_of
+from headrace_loader.sifting.batches import Batch
+from headrace_loader.sifting.converting import converters_of
+from headrace_loader.sifting.csv_batches import CsvBatcher, Layout, csv_batches
+from headrace_loader.sifting.json_batches import json_batches
+from headrace_loader.sifting.json_rows import JsonRows
+from headrace_loader.unpacking import UnpackLimits, rejoined, unpacked
+from headrace_shared.contract import Column, Contract
+from headrace_shared.file_formats import CsvFormat, JsonFormat
+
+
+class Sheet(Protocol):
+    """The rows of an opened file; they can be taken once."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Those that the rows have, in their order."""
+
+    @property
+    def header(self) -> str | None:
+        """The line that has to stand before rows of the file that are kept; None for none."""
+
+    def statement(self, target: sql.Identifier) -> sql.Composed:
+        """The COPY that takes the batches."""
+
+    def batches(self, most_bytes: int) -> AsyncIterator[Batch]:
+        """The rows. `most_bytes`: the longest line."""
+
+
+@dataclass(frozen=True, slots=True)
+class CsvSheet:
+    """A CSV file, or one that is read as CSV."""
+
+    file: CsvStream
+    columns: tuple[Column, ...]
+    dialect: CsvFormat
+    has_lines: bool
+
+    @property
+    def header(self) -> str | None:
+        """See `Sheet`."""
+        return record_of(self.file.header, self.dialect) if self.file.header else None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether COPY can read it as it is."""
+        return self.dialect.comment is None and not converters_of(self.columns, self.dialect)
+
+    def statement(self, target: sql.Identifier) -> sql.Composed:
+        """See `Sheet`."""
+        headless = self.dialect.model_copy(update={"header": False})
+        names = [column.name for column in self.columns]
+        return copy_statement(target, names, headless, passing_over=True)
+
+    def batches(self, most_bytes: int) -> AsyncIterator[Batch]:
+        """See `Sheet`."""
+        converters = converters_of(self.columns, self.dialect)
+        layout = Layout(self.dialect, self.columns, converters, self.has_lines)
+        has_header = self.file.header is not None
+        batcher = CsvBatcher(layout, header=has_header, most_bytes=most_bytes)
+        return csv_batches(self.file.blocks, batcher)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSheet:
+    """A JSON file."""
+
+    blocks: AsyncIterator[bytes]
+    columns: tuple[Column, ...]
+    written: JsonFormat
+    header: None = None
+
+    def statement(self, target: sql.Identifier) -> sql.Composed:
+        """See `Sheet`."""
+        return copy_text_statement(target, [column.name for column in self.columns])
+
+    def batches(self, most_bytes: int) -> AsyncIterator[Batch]:
+        """See `Sheet`."""
+        make = JsonRows(self.columns, self.written, converters_of(self.columns, self.written))
+        return json_batches(self.blocks, make, self.written, most_bytes)
+
+
+@asynccontextmanager
+async def open_sheet(
+    blocks: AsyncIterator[bytes], file: str, contract: Contract, limits: UnpackLimits
+) -> AsyncIterator[CsvSheet | JsonSheet]:
+    """A file, unpacked and opened as what it is.
+
+    Args:
+        blocks: the object's bytes.
+        file: its name.
+
+    Raises:
+        PermanentError: it cannot be read, or does not go with the contract.
+    """
+    plain = unpacked(blocks, file, limits)
+    head = b""
+    async for block in plain:
+        head += block
+        if len(head) >= HEAD_BYTES:
+            break
+    whole = rejoined(head, plain)
+    kind = kind_of(head[:HEAD_BYTES], file, contract.format)
+    written = format_of(kind, contract.format)
+    if isinstance(written, JsonFormat):
+        yield JsonSheet(in_utf8(whole, "utf-8"), contract.columns, written)
+    elif kind is Kind.CSV:
+        yield await _csv(whole, written, contract, has_lines=True)
+    else:
+        async with as_csv(whole, kind) as converted:
+            yield await _csv(converted, written, contract, has_lines=False)
+
+
+async def _csv(
+    blocks: AsyncIterator[bytes], dialect: CsvFormat, contract: Contract, *, has_lines: bool
+) -> CsvSheet:
+    stream = await open_csv(blocks, dialect)
+    return CsvSheet(stream, columns_of_file(stream.header, contract), dialect, has_lines)

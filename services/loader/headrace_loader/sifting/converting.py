@@ -1,0 +1,141 @@
+"""Values that Postgres cannot read as they are written: numbers with other marks, dates in other
+forms. Without I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import get_month_names
+
+from headrace_shared.contract import Column
+from headrace_shared.file_formats import CsvFormat, FileFormat, LocalFormat
+
+Converter = Callable[[str], str]
+"""The value as Postgres reads it; raises ValueError, which says what it is not."""
+
+_NUMBERS: Final = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double"})
+_MANY: Final = 65_536
+"""Dates come again and again in a file."""
+
+
+def converters_of(columns: Sequence[Column], written: FileFormat) -> Mapping[int, Converter]:
+    """The converters of a file's columns, by their place; those that need none are not there."""
+    found: dict[int, Converter] = {}
+    for place, column in enumerate(columns):
+        if column.formats:
+            found[place] = _of_times(column)
+        elif isinstance(written, CsvFormat) and _has_marks(written) and _is_number(column):
+            found[place] = _of_numbers(written.decimal, written.thousands)
+    return found
+
+
+def needs_converting(columns: Sequence[Column], written: FileFormat) -> bool:
+    """Whether any column does."""
+    return bool(converters_of(columns, written))
+
+
+def _has_marks(written: CsvFormat) -> bool:
+    return written.decimal != "." or written.thousands is not None
+
+
+def _is_number(column: Column) -> bool:
+    return re.split(r"[ (]", column.type)[0] in _NUMBERS
+
+
+def _of_numbers(decimal: str, thousands: str | None) -> Converter:
+    whole = r"\d+"
+    if thousands is not None:
+        whole = rf"(?:\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+|\d+)"
+    pattern = re.compile(rf"\s*[+-]?{whole}(?:{re.escape(decimal)}\d*)?(?:[eE][+-]?\d+)?\s*")
+    example = f"1{thousands or ''}234{decimal}5"
+
+    def convert(text: str) -> str:
+        if pattern.fullmatch(text) is None:
+            raise ValueError(f"is not a number written as {example}")
+        plain = text.replace(thousands, "") if thousands else text
+        return plain.replace(decimal, ".")
+
+    return convert
+
+
+def _of_times(column: Column) -> Converter:
+    readers = [_reader(form) for form in column.formats]
+    forms = " or ".join(repr(_form(form)) for form in column.formats)
+    kind = column.type.partition(" ")[0]
+
+    @lru_cache(_MANY)
+    def convert(text: str) -> str:
+        for read in readers:
+            try:
+                moment = read(text.strip())
+            except ValueError:
+                continue
+            return _written(moment, kind)
+        raise ValueError(f"is not written as {forms}")
+
+    return convert
+
+
+def _form(form: str | LocalFormat) -> str:
+    return form if isinstance(form, str) else f"{form.format} ({form.locale})"
+
+
+def _reader(form: str | LocalFormat) -> Callable[[str], datetime]:
+    if isinstance(form, str):
+        return lambda text: _moment(text, form)
+    months, pattern = _months(form.locale), re.sub("%[Bb]", "%m", form.format)
+    names = re.compile(
+        "|".join(map(re.escape, sorted(months, key=len, reverse=True))), re.IGNORECASE
+    )
+    return lambda text: _moment(
+        names.sub(lambda name: months[name[0].lower()], text, count=1), pattern
+    )
+
+
+def _moment(text: str, form: str) -> datetime:
+    moment = datetime.strptime(text, form)  # noqa: DTZ007 - a zone only where the text has one
+    # %Z takes UTC, GMT and the machine's own zone, and leaves the moment without any.
+    return moment.replace(tzinfo=UTC) if "%Z" in form and moment.tzinfo is None else moment
+
+
+def _months(locale: str) -> dict[str, str]:
+    """The names of the months, as they stand in a date and by themselves, with their numbers."""
+    known = Locale.parse(locale)
+    return {
+        name.lower(): f"{number:02d}"
+        for context in ("stand-alone", "format")
+        for width in ("abbreviated", "wide")
+        for number, name in get_month_names(width, context, known).items()
+    }
+
+
+def _written(moment: datetime, kind: str) -> str:
+    if kind == "date":
+        return moment.date().isoformat()
+    if kind == "time":
+        return moment.time().isoformat()
+    return moment.isoformat(sep=" ")
+
+
+def unknown_locales(columns: Sequence[Column]) -> list[str]:
+    """The languages that formats name and nobody knows."""
+    named = {
+        form.locale
+        for column in columns
+        for form in column.formats
+        if isinstance(form, LocalFormat)
+    }
+    return sorted(locale for locale in named if not _is_known(locale))
+
+
+def _is_known(locale: str) -> bool:
+    try:
+        Locale.parse(locale)
+    except (UnknownLocaleError, ValueError):
+        return False
+    return True

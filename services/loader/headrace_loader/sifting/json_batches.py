@@ -1,0 +1,81 @@
+"""Batches of a JSON file: newline-delimited records, or those of one array or document."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from headrace_loader.sifting.batches import BadRecord, Fields, Record
+from headrace_loader.sifting.json_cutting import cutter_of
+from headrace_loader.sifting.json_rows import FaultyError, JsonRows
+from headrace_shared.file_formats import JsonFormat, json_path
+
+_HEAD_BYTES: Final = 1_048_576
+
+_TEXT: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+"""https://www.postgresql.org/docs/current/sql-copy.html (Text Format)"""
+
+
+@dataclass(slots=True)
+class JsonBatch:
+    """Some records of a JSON file."""
+
+    make: JsonRows
+    payload: bytes = b""
+    bad: Sequence[BadRecord] = ()
+    sent: list[tuple[Record, int]] = field(default_factory=list)
+
+    @property
+    def lines(self) -> int:
+        """How many lines the payload has: a row has one."""
+        return len(self.sent)
+
+    def sent_at(self, line: int) -> tuple[Record, Fields]:
+        """The record of a row, and the row's values."""
+        record, which = self.sent[line - 1]
+        return record, self.make.rows(record.raw)[which]
+
+
+def json_batch(make: JsonRows, records: Iterable[Record]) -> JsonBatch:
+    """The batch of some records."""
+    rows, bad, sent = [], [], []
+    for record in records:
+        try:
+            found = make.rows(record.raw)
+        except FaultyError as error:
+            bad.append(BadRecord(record, error.faults))
+            continue
+        for which, row in enumerate(found):
+            rows.append(_line(row))
+            sent.append((record, which))
+    return JsonBatch(make, "".join(rows).encode(), bad, sent)
+
+
+async def json_batches(
+    blocks: AsyncIterator[bytes], make: JsonRows, written: JsonFormat, most_bytes: int
+) -> AsyncIterator[JsonBatch]:
+    """The batches of a file, cut in a thread beside the event loop.
+
+    Args:
+        most_bytes: the longest record.
+
+    Raises:
+        PermanentError: the file is no JSON, or a record is longer.
+    """
+    head = b""
+    async for block in blocks:
+        head += block
+        if len(head) >= _HEAD_BYTES:
+            break
+    steps = None if written.records is None else json_path(written.records)
+    cutter = cutter_of(head, steps, most_bytes)
+    yield await asyncio.to_thread(lambda: json_batch(make, cutter.feed(head)))
+    async for block in blocks:
+        yield await asyncio.to_thread(lambda more=block: json_batch(make, cutter.feed(more)))  # type: ignore[misc]
+    yield await asyncio.to_thread(lambda: json_batch(make, cutter.finish()))
+
+
+def _line(row: Sequence[str | None]) -> str:
+    return "\t".join(["\\N" if one is None else one.translate(_TEXT) for one in row]) + "\n"

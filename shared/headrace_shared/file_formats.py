@@ -1,0 +1,205 @@
+"""How the files of a table are written: the part `format` of a contract."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import model_validator as check
+
+_ENCODINGS: Final = {
+    "utf8": "utf-8",
+    "utf-8-sig": "utf-8",
+    "utf16": "utf-16",
+    "latin1": "latin-1",
+    "iso-8859-1": "latin-1",
+    "windows-1252": "cp1252",
+}
+"""Other names of the encodings."""
+
+_STEP: Final = re.compile(r"""\.([^.\[\]"']+)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]""")
+
+Steps = tuple[str | int, ...]
+
+
+class Part(BaseModel):
+    """A part of a contract: what it does not know it refuses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def json_path(text: str) -> Steps:
+    """The steps of a JSON path of names and places: `$.a.b`, `$["a b"][0]`.
+
+    Raises:
+        ValueError: it is none; says what a path looks like.
+    """
+    steps: list[str | int] = []
+    position = 1
+    while text.startswith("$") and position < len(text):
+        step = _STEP.match(text, position)
+        if step is None:
+            break
+        name, place, quoted = step.groups()
+        if place is not None:
+            steps.append(int(place))
+        else:
+            steps.append(name if name is not None else re.sub(r"\\(.)", r"\1", quoted))
+        position = step.end()
+    if not text.startswith("$") or position < len(text):
+        raise ValueError(f'{text!r} is no path such as $.order.items or $["a b"][0]')
+    return tuple(steps)
+
+
+class CsvFormat(Part):
+    """How the table's CSV files are written."""
+
+    type: Literal["csv"] = "csv"
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str | None = None
+    header: bool = True
+    null: str = ""
+    comment: str | None = Field(
+        None, description="A line that begins with this character is no row."
+    )
+    decimal: Literal[".", ","] = Field(
+        ".", description="What stands before the fraction in columns of numbers."
+    )
+    thousands: Literal[".", ",", "'", " ", "\u00a0", "\u202f", "_"] | None = Field(
+        None, description="What stands between groups of three digits in columns of numbers."
+    )
+    encoding: Literal["utf-8", "utf-16", "latin-1", "cp1252", "detect"] = "utf-8"
+
+    @field_validator("encoding", mode="before")
+    @classmethod
+    def _fold_encoding(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        name = value.lower().replace("_", "-")
+        return _ENCODINGS.get(name, name)
+
+    @field_validator("delimiter", "quote", "escape", "comment")
+    @classmethod
+    def _one_byte(cls, value: str | None) -> str | None:
+        # COPY takes a single one-byte character for each:
+        # https://www.postgresql.org/docs/current/sql-copy.html
+        if value is not None and (len(value.encode()) != 1 or value in "\r\n\0"):
+            raise ValueError("must be one ASCII character, and not a line end")
+        return value
+
+    @field_validator("null")
+    @classmethod
+    def _plain_null(cls, value: str) -> str:
+        if re.search(r"[\r\n\0]", value):
+            raise ValueError("must not hold a line end")
+        return value
+
+    @check(mode="after")
+    def _characters_differ(self) -> CsvFormat:
+        if self.delimiter in (self.quote, self.escape):
+            raise ValueError("delimiter and quote must differ")
+        if self.comment is not None and self.comment in (self.delimiter, self.quote, self.escape):
+            raise ValueError("comment must differ from delimiter, quote and escape")
+        if self.delimiter in self.null or self.quote in self.null:
+            raise ValueError("null must not hold the delimiter or the quote")
+        if self.thousands == self.decimal:
+            raise ValueError("thousands and decimal must differ")
+        return self
+
+    @property
+    def escape_character(self) -> str:
+        """The character before a quote inside a quoted value; the quote itself unless told."""
+        return self.escape or self.quote
+
+
+class JsonFormat(Part):
+    """How the table's JSON files are written: newline-delimited, one array, or one document."""
+
+    type: Literal["json"]
+    records: str | None = Field(
+        None,
+        description="Where the records are in one document: the path of an array, `$.data.rows`.",
+    )
+    explode: tuple[str, ...] = Field(
+        (),
+        description="Paths of arrays, one within the other: each element makes a row of its own. "
+        "Paths of columns are looked for in the element first, then in what encloses it.",
+    )
+    unknown: Literal["refuse", "ignore"] = Field(
+        "refuse", description="A field of a record that no column takes: a bad row, or no matter."
+    )
+
+    @field_validator("explode", mode="before")
+    @classmethod
+    def _one_is_a_list_too(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("records", "explode")
+    @classmethod
+    def _are_paths(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        for path in (value,) if isinstance(value, str) else value or ():
+            json_path(path)
+        return value
+
+    @field_validator("records")
+    @classmethod
+    def _names_alone(cls, value: str | None) -> str | None:
+        if value is not None and any(isinstance(step, int) for step in json_path(value)):
+            raise ValueError("leads through names alone")
+        return value
+
+
+class ColumnarFormat(Part):
+    """Files that say themselves how they are written: Parquet and Arrow IPC."""
+
+    type: Literal["parquet", "arrow"]
+
+
+def _type_of(value: Any) -> str:
+    found = value.get("type", "csv") if isinstance(value, dict) else getattr(value, "type", "csv")
+    return "columnar" if found in ("parquet", "arrow") else str(found)
+
+
+FileFormat = Annotated[
+    Annotated[CsvFormat, Tag("csv")]
+    | Annotated[JsonFormat, Tag("json")]
+    | Annotated[ColumnarFormat, Tag("columnar")],
+    Discriminator(
+        _type_of,
+        custom_error_type="unknown_format",
+        custom_error_message="type must be csv, json, parquet or arrow",
+    ),
+]
+
+
+class LocalFormat(Part):
+    """A format of dates and times with the names of a language in it."""
+
+    format: str
+    locale: str = Field(description="The language of the names of months: `ru`, `de`, `pt_BR`.")
+
+    @field_validator("locale")
+    @classmethod
+    def _looks_like_one(cls, value: str) -> str:
+        if re.fullmatch(r"[a-z]{2,3}(_[A-Za-z0-9]{2,8})*", value.replace("-", "_")) is None:
+            raise ValueError("must be the code of a language, such as ru or pt_BR")
+        return value.replace("-", "_")
+
+
+def refuse_bad_format(form: str) -> None:
+    """Looks whether strptime knows the codes of a format.
+
+    Raises:
+        ValueError: it does not, or there are none.
+    """
+    try:
+        datetime.strptime("", form)  # noqa: DTZ007 - no moment comes of it
+    except ValueError as error:
+        # Whether a text fits the format is another matter.
+        if "does not match" not in str(error):
+            raise ValueError(f"{form!r} is no format of strptime: {error}") from None
+    if "%" not in form:
+        raise ValueError(f"{form!r} has no code of strptime, such as %Y-%m-%d")
