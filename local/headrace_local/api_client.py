@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from headrace_local.errors import CommandError, PlatformError, UserError
 from headrace_shared.log_schema import END_STATES, State
-from headrace_shared.reasons import BadRow, Reason
+from headrace_shared.reasons import BadRow, Reason, TestResult
 
 PAGE_LIMIT: Final = 500
 """The most items that the API gives in one page."""
@@ -59,6 +59,7 @@ class DropItem(_Answer):
     rows_loaded: int | None = None
     rows_quarantined: int | None = None
     bad_rows: tuple[BadRow, ...] | None = None
+    tests: tuple[TestResult, ...] | None = None
     rows_removed: int | None = None
     bytes: int | None = None
     duration_ms: int | None = None

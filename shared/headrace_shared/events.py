@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 CATALOGUE: Final[dict[str, str]] = {
+    "tests.run": "The tests of a contract ran on the rows of a drop.",
     "rows.sifted": "A file has bad rows; they are in the quarantine, or the drop is rejected.",
     "service.started": "A service read its settings and begins to poll its inbox.",
     "service.stopping": "SIGTERM or SIGINT came: no further polls; work under way may finish.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -31,6 +33,33 @@ class BadRow(BaseModel):
     raw: str | None = None
 
 
+class TestResult(BaseModel):
+    """How one data test of a contract ended.
+
+    Args:
+        label: the test's name, or what it does.
+        severity: `error` or `warn`.
+        failing_rows: how many; 0 also where the test is one of the whole drop, or could not run.
+        message: a sentence for people.
+        columns: those that the test names.
+        sample: the values of these columns in the first failing rows, cut at a limit.
+    """
+
+    # Its name is no sign for pytest.
+    __test__: ClassVar[bool] = False
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    label: str
+    kind: str
+    severity: str
+    passed: bool
+    failing_rows: int = 0
+    message: str = ""
+    columns: tuple[str, ...] = ()
+    sample: tuple[tuple[str | None, ...], ...] = ()
+
+
 class Reason(BaseModel):
     """What was wrong, where, and what to do.
 
@@ -45,3 +74,4 @@ class Reason(BaseModel):
     remedy: str = ""
     bad_rows: tuple[BadRow, ...] = ()
     bad_row_count: int | None = None
+    tests: tuple[TestResult, ...] = ()

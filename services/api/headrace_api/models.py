@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from headrace_shared.log_schema import State
-from headrace_shared.reasons import BadRow, Reason
+from headrace_shared.reasons import BadRow, Reason, TestResult
 
 _DROP_EXAMPLE: dict[str, JsonValue] = {
     "drop_id": "6b00cbd6-60bc-8c70-b393-6596ffaf3568",
@@ -61,6 +61,9 @@ class DropItem(BaseModel):
     rows_quarantined: int | None = Field(None, description="Bad rows that were set aside.")
     bad_rows: tuple[BadRow, ...] | None = Field(
         None, description="The first of the rows in quarantine."
+    )
+    tests: tuple[TestResult, ...] | None = Field(
+        None, description="How the contract's tests ended; of a rejected drop see its reason."
     )
     rows_removed: int | None = Field(None, description="Taken out of the table by an unload.")
     bytes: int = Field(description="Size of the object in the lake.", validation_alias="size_bytes")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from headrace_loader.data_testing import tested
 from headrace_loader.files import Rows
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Loaded, Superseded, Unloaded
 from headrace_loader.placing import Placement, rowless_end
-from headrace_loader.sifting.verdict import aside
 from headrace_loader.staging import Staging
 from headrace_loader.standing import Standing
 from headrace_loader.transaction import LoadTransaction
@@ -24,7 +24,7 @@ async def bring(
     """Takes away what the drop takes away, and brings its rows in.
 
     Raises:
-        PermanentError: the file has more bad rows than may be set aside.
+        PermanentError: the file has more bad rows than may be set aside, or a test failed.
         CopyRefusedError: a row cannot be taken.
         TransientError: the lake does not go on.
     """
@@ -35,16 +35,19 @@ async def bring(
     contract_id = placement.contract.contract_id
     if not placement.staged:
         found = await file.into(transaction, staged=False)
-        return Loaded(found.rows, contract_id, run=claim.run, aside=aside(found))
+        await file.settle(found)
+        return Loaded(found.rows, contract_id, run=claim.run, aside=found.aside)
     staging = await transaction.staging(
         placement.contract.contract, placement.shape, placement.carried
     )
     found = await file.into(transaction, staged=True)
+    found = await tested(transaction, staging, placement.contract.contract, file, found)
+    await file.settle(found)
     inserted = await _from_staging(staging, drop, placement)
     if placement.rowless:
         return rowless_end(standing, claim, found.rows)
     gone = found.rows - inserted
-    return Loaded(found.rows, contract_id, gone, run=claim.run, aside=aside(found))
+    return Loaded(found.rows, contract_id, gone, run=claim.run, aside=found.aside)
 
 
 async def _from_staging(staging: Staging, drop: Drop, placement: Placement) -> int:

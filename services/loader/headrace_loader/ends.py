@@ -69,6 +69,7 @@ class End:
             rows_loaded=outcome.rows,
             rows_quarantined=outcome.aside.rows,
             bad_rows=outcome.aside.first,
+            tests=outcome.aside.tests,
             bytes=self.asked.drop.size_bytes,
             duration_ms=self.duration_ms,
             contract_id=outcome.contract_id,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from headrace_loader.lake import S3Lake
 from headrace_loader.sheets import CsvSheet, JsonSheet, Sheet, open_sheet
-from headrace_loader.sifting.batches import Batch
-from headrace_loader.sifting.copying import by_number
+from headrace_loader.sifting.batches import BadRecord, Batch, Record
+from headrace_loader.sifting.copying import by_number, loaded_records
 from headrace_loader.sifting.quarantine import Quarantine
 from headrace_loader.sifting.verdict import Found, refusal
 from headrace_loader.transaction import LoadTransaction
@@ -50,37 +50,79 @@ class Rows(Protocol):
         """Brings them into the table, or into its staging.
 
         Raises:
-            PermanentError: the file has more bad rows than may be set aside.
             CopyRefusedError: a row cannot be taken.
             TransientError: the lake does not go on.
         """
 
+    async def loaded(self, places: Iterable[int]) -> dict[int, Record]:
+        """The records of rows that are in, by their place among these, counted from 0."""
 
-@dataclass(frozen=True, slots=True)
-class PlainRows:
-    """Every byte goes to COPY as it came; the first row that is bad ends it."""
+    async def settle(self, found: Found) -> None:
+        """Keeps the bad rows.
 
-    sheet: CsvSheet
+        Raises:
+            PermanentError: there are more than may be set aside.
+        """
 
-    async def into(self, transaction: LoadTransaction, *, staged: bool) -> Found:
-        """See `Rows`."""
-        sheet = self.sheet
-        blocks = sheet.file.blocks
-        rows = await transaction.copy(sheet.columns, sheet.dialect, blocks, staged=staged)
-        return Found(rows, (), complete=True)
+    async def refuse(self, failed: Sequence[BadRecord]) -> None:
+        """Keeps rows for which the whole drop is rejected."""
 
 
-class SiftedRows:
-    """Every bad row is found; what becomes of them the contract says.
+class _Rows:
+    """The rows of a file that is opened; it is opened again only if it has to be read twice."""
 
-    Args:
-        sheet: the file, opened; it is opened again only if it has to be read twice.
-    """
-
-    def __init__(self, files: Files, drop: Drop, contract: Contract, sheet: Sheet) -> None:
+    def __init__(self, files: Files, drop: Drop, contract: Contract, header: str | None) -> None:
         self._files = files
         self._drop = drop
         self._contract = contract
+        self._header = header
+        self._passed: list[int] = []
+
+    async def loaded(self, places: Iterable[int]) -> dict[int, Record]:
+        """See `Rows`."""
+        async with self._again() as batches:
+            return await loaded_records(batches, self._passed, places)
+
+    async def refuse(self, failed: Sequence[BadRecord]) -> None:
+        """See `Rows`."""
+        await self._keep(failed, set_aside=False)
+
+    async def _keep(self, bad: Sequence[BadRecord], *, set_aside: bool) -> None:
+        if bad and self._files.quarantine is not None:
+            await self._files.quarantine.keep(
+                self._drop, bad, header=self._header, set_aside=set_aside
+            )
+
+    @asynccontextmanager
+    async def _again(self) -> AsyncIterator[AsyncIterator[Batch]]:
+        async with self._files.sheet(self._drop, self._contract) as again:
+            yield again.batches(self._files.limits.line_bytes)
+
+
+class PlainRows(_Rows):
+    """Every byte goes to COPY as it came; the first row that is bad ends it."""
+
+    def __init__(self, files: Files, drop: Drop, contract: Contract, sheet: CsvSheet) -> None:
+        super().__init__(files, drop, contract, sheet.header)
+        self._sheet = sheet
+
+    async def into(self, transaction: LoadTransaction, *, staged: bool) -> Found:
+        """See `Rows`."""
+        sheet = self._sheet
+        blocks = sheet.file.blocks
+        rows = await transaction.copy(sheet.columns, sheet.dialect, blocks, staged=staged)
+        return Found(rows)
+
+    async def settle(self, found: Found) -> None:
+        """See `Rows`."""
+        await self._keep(found.failed, set_aside=True)
+
+
+class SiftedRows(_Rows):
+    """Every bad row is found; what becomes of them the contract says."""
+
+    def __init__(self, files: Files, drop: Drop, contract: Contract, sheet: Sheet) -> None:
+        super().__init__(files, drop, contract, sheet.header)
         self._sheet = sheet
         self._is_fresh = True
 
@@ -90,32 +132,29 @@ class SiftedRows:
         most = policy.max_rows if policy.mode == "quarantine" else limits.bad_rows
         statement = self._sheet.statement(transaction.destination(staged=staged))
         sifted = await transaction.sift(statement, self._read, most)
+        self._passed = sorted(one.place for one in sifted.passed)
         judged = await transaction.judged(self._sheet.columns, sifted.passed)
-        found = Found(sifted.rows, by_number([*sifted.bad, *judged]), sifted.complete)
-        await self._keep(found)
-        return found
+        return Found(sifted.rows, by_number([*sifted.bad, *judged]), sifted.complete)
 
-    async def _keep(self, found: Found) -> None:
-        if not found.bad:
+    async def settle(self, found: Found) -> None:
+        """See `Rows`."""
+        if not found.bad and not found.failed:
             return
         reason = refusal(found, self._contract.on_bad_rows)
-        _log.info("rows.sifted", rows=found.rows, bad_rows=len(found.bad), aside=reason is None)
-        if self._files.quarantine is not None:
-            await self._files.quarantine.keep(
-                self._drop, found.bad, header=self._sheet.header, set_aside=reason is None
-            )
+        bad = by_number([*found.bad, *found.failed])
+        _log.info("rows.sifted", rows=found.rows, bad_rows=len(bad), aside=reason is None)
+        await self._keep(bad, set_aside=reason is None)
         if reason is not None:
             raise PermanentError(reason)
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncIterator[Batch]]:
-        most_bytes = self._files.limits.line_bytes
         if self._is_fresh:
             self._is_fresh = False
-            yield self._sheet.batches(most_bytes)
+            yield self._sheet.batches(self._files.limits.line_bytes)
             return
-        async with self._files.sheet(self._drop, self._contract) as again:
-            yield again.batches(most_bytes)
+        async with self._again() as batches:
+            yield batches
 
 
 class Files:
@@ -151,7 +190,7 @@ class Files:
             if sifted or not isinstance(sheet, CsvSheet) or not sheet.is_plain:
                 yield SiftedRows(self, drop, contract, sheet)
             else:
-                yield PlainRows(sheet)
+                yield PlainRows(self, drop, contract, sheet)
 
     @asynccontextmanager
     async def sheet(self, drop: Drop, contract: Contract) -> AsyncIterator[CsvSheet | JsonSheet]:

@@ -25,7 +25,7 @@ from headrace_loader.outcomes import (
     Unloaded,
 )
 from headrace_shared.drop import Action, Drop, drop_id_bounds
-from headrace_shared.reasons import BadRow, Reason
+from headrace_shared.reasons import BadRow, Reason, TestResult
 
 _OUTCOMES: Final = {
     Loaded: "loaded",
@@ -55,7 +55,7 @@ _REQUESTED: Final[LiteralString] = """
 _COMPLETE: Final[LiteralString] = """
     update headrace.ledger set outcome = %(outcome)s, rows_loaded = %(rows)s,
         rows_removed = %(rows_removed)s, rows_quarantined = %(rows_quarantined)s,
-        aside = %(aside)s, contract_id = %(contract_id)s,
+        told = %(told)s, contract_id = %(contract_id)s,
         superseded_by = %(superseded_by)s, reason = %(reason)s, reopened_at = null,
         applied_at = clock_timestamp()
     where drop_id = %(drop_id)s
@@ -187,13 +187,22 @@ def ending(outcome: Outcome) -> dict[str, Any]:
         "rows": counted.rows if counted else 0,
         "rows_removed": counted.rows_removed if counted else 0,
         "rows_quarantined": aside.rows,
-        "aside": Jsonb([row.model_dump(exclude_none=True) for row in aside.first])
-        if aside.rows
-        else None,
+        "told": _told(aside),
         "contract_id": None if isinstance(outcome, Applied) else outcome.contract_id,
         "superseded_by": outcome.by if isinstance(outcome, Superseded) else None,
         "reason": Jsonb(outcome.reason.model_dump()) if isinstance(outcome, Rejected) else None,
     }
+
+
+def _told(aside: Aside) -> Jsonb | None:
+    if aside == NOTHING_ASIDE:
+        return None
+    return Jsonb(
+        {
+            "bad_rows": [one.model_dump(exclude_none=True) for one in aside.first],
+            "tests": [one.model_dump() for one in aside.tests],
+        }
+    )
 
 
 def _entry(row: dict[str, Any]) -> Entry:
@@ -220,8 +229,11 @@ def _outcome(row: dict[str, Any]) -> Outcome:
             return Unloaded(removed, rows, contract_id, repeated=True, run=run)
     if row["action"] == Action.SCHEMA:
         return Applied(tuple(row["changes"] or ()), repeated=True, run=run)
+    told = row["told"] or {}
     aside = Aside(
-        row["rows_quarantined"], tuple(BadRow.model_validate(one) for one in row["aside"] or ())
+        row["rows_quarantined"],
+        tuple(BadRow.model_validate(one) for one in told.get("bad_rows", ())),
+        tuple(TestResult.model_validate(one) for one in told.get("tests", ())),
     )
     return Loaded(
         row["rows_loaded"], contract_id, row["rows_removed"], aside, repeated=True, run=run

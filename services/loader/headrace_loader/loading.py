@@ -138,7 +138,7 @@ class Loading:
 
     async def _copy(self, this: _Try, stored: StoredContract) -> Outcome:
         # Where bad rows are expected, COPY is not tried on the file first.
-        if stored.contract.on_bad_rows.mode == "reject":
+        if stored.contract.on_bad_rows.mode == "reject" and stored.contract.hard_testing:
             try:
                 return await self._take(this, stored, sifted=False)
             except CopyRefusedError:

@@ -123,8 +123,9 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     create index ledger_contracts on headrace.ledger (db_name, table_name, drop_id)
         where action = 'schema';
     """,
-    # The first of the rows that a drop has in the quarantine.
-    "alter table headrace.ledger add column aside jsonb",
+    # What is told of a drop beside its rows: the first of those that it has in the quarantine, and
+    # how the tests ended.
+    "alter table headrace.ledger add column told jsonb",
 )
 
 _LOCK: Final = 0x68656164_72616365 >> 1

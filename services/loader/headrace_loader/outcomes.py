@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from headrace_shared.reasons import BadRow, Reason
+from headrace_shared.reasons import BadRow, Reason, TestResult
 
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Rows that are in the quarantine: how many, and the first of them."""
+    """Rows that are in the quarantine: how many, and the first of them; and how the tests ended
+    that may have brought them there."""
 
     rows: int = 0
     first: tuple[BadRow, ...] = ()
+    tests: tuple[TestResult, ...] = ()
 
 
 NOTHING_ASIDE = Aside()

@@ -74,6 +74,7 @@ def place(
         or rowless
         or overtaken
         or not is_same
+        or bool(stored.contract.tests)
         or len(passing) < len(stored.contract.columns),
         rowless=rowless,
         leave_out_overtaken=overtaken,

@@ -106,6 +106,27 @@ class Staging:
         )
         await self._connection.execute(sql.SQL("analyze {}").format(STAGED))
 
+    async def places(self, lines: Sequence[int]) -> dict[int, int]:
+        """The places of staged rows among all that are staged, counted from 0.
+
+        Args:
+            lines: their line numbers, which have gaps.
+        """
+        cursor = await self._connection.execute(
+            sql.SQL(
+                "select {line}, place from (select {line}, row_number() over (order by {line}) - 1 "
+                "as place from {staged}) as numbered where {line} = any(%s)"
+            ).format(line=_LINE, staged=STAGED),
+            [list(lines)],
+        )
+        return dict(await cursor.fetchall())
+
+    async def leave_out(self, lines: Sequence[int]) -> None:
+        """Takes staged rows out, by their line numbers."""
+        await self._connection.execute(
+            sql.SQL("delete from {} where {} = any(%s)").format(STAGED, _LINE), [list(lines)]
+        )
+
     async def leave_out_overtaken(self) -> None:
         """Takes out the staged rows whose key a later upsert has set or removed."""
         if not self._target.contract.primary_key:

@@ -17,12 +17,15 @@ from headrace_loader.copying import copy_statement
 from headrace_loader.csv_stream import without_end_marker
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Loaded, Outcome, Rejected, Superseded, Unloaded
+from headrace_loader.row_tests import StagedRows
 from headrace_loader.sifting.batches import BadRecord
 from headrace_loader.sifting.copying import Passed, Reading, Sift, Sifted
 from headrace_loader.sifting.faults import judged
 from headrace_loader.sqlstate import copy_errors, ddl_errors
 from headrace_loader.staging import STAGED, Place, Staging, Target
 from headrace_loader.standing import Standing, standing
+from headrace_loader.test_outcomes import TestOutcome
+from headrace_loader.testing_rows import run_tests
 from headrace_shared.contract import Column, Contract
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import TransientError
@@ -193,6 +196,12 @@ class LoadTransaction:
     async def judged(self, columns: Sequence[Column], passed: Sequence[Passed]) -> list[BadRecord]:
         """What is wrong with the rows that a COPY passed over."""
         return await judged(self._connection, columns, passed)
+
+    async def run_tests(self, contract: Contract) -> tuple[TestOutcome, ...]:
+        """How the contract's tests end on the staged rows."""
+        replaces = contract.primary_key if self._drop.action is Action.UPSERT else ()
+        rows = StagedRows(STAGED, self._place.identifier, self._drop, replaces)
+        return await run_tests(self._connection, contract.tests, rows)
 
     async def staging(
         self, contract: Contract, shape: Contract, carried: Mapping[str, tuple[str, ...]]

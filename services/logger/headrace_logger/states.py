@@ -56,6 +56,7 @@ _OF_A_STATE = (
     "rows_quarantined",
     "rows_removed",
     "superseded_by",
+    "tests",
     "traceparent",
 )
 """Attributes that belong to a state alone, and go when another one comes: what is left of an
@@ -173,6 +174,7 @@ def _of_fact(fact: Fact) -> dict[str, Any]:
                 "rows_loaded": fact.rows_loaded,
                 "rows_quarantined": fact.rows_quarantined,
                 "bad_rows": _bad_rows(fact),
+                "tests": [one.model_dump() for one in fact.tests] or None,
                 "load_ms": fact.duration_ms,
                 "contract_id": fact.contract_id and str(fact.contract_id),
             }

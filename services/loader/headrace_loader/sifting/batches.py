@@ -65,6 +65,13 @@ class Batch(Protocol):
     def bad(self) -> Sequence[BadRecord]:
         """The records that are not in the payload."""
 
-    def sent_at(self, line: int) -> tuple[Record, Fields]:
-        """The record of the payload whose last line is this one, counted from 1, and its values
-        in the order of the columns."""
+    @property
+    def rows(self) -> int:
+        """How many rows the payload has."""
+
+    def place_of(self, line: int) -> int:
+        """The place, counted from 0, of the payload's row whose last line is this one, counted
+        from 1."""
+
+    def sent(self, place: int) -> tuple[Record, Fields]:
+        """The record of a row of the payload, and its values in the order of the columns."""

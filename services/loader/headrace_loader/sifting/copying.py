@@ -34,8 +34,14 @@ Reading = Callable[[], AbstractAsyncContextManager[AsyncIterator[Batch]]]
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A row that Postgres passed over: its record, its values, and the column that it named."""
+    """A row that Postgres passed over.
 
+    Args:
+        place: of all rows that were sent, counted from 0.
+        column: the one that Postgres named.
+    """
+
+    place: int
     record: Record
     fields: Fields
     column: str | None
@@ -82,24 +88,27 @@ class _Notices:
 
 @dataclass(slots=True)
 class _Window:
-    """The batches sent last, by the lines that COPY counts."""
+    """The batches sent last, by the lines that COPY counts, and the rows before them."""
 
-    batches: deque[tuple[int, Batch]] = field(default_factory=deque)
+    batches: deque[tuple[int, int, Batch]] = field(default_factory=deque)
     lines: int = 0
+    rows: int = 0
     held: int = 0
 
     def add(self, batch: Batch) -> None:
-        self.batches.append((self.lines, batch))
+        self.batches.append((self.lines, self.rows, batch))
         self.lines += batch.lines
+        self.rows += batch.rows
         self.held += len(batch.payload)
         while self.held > _WINDOW_BYTES and len(self.batches) > 1:
-            self.held -= len(self.batches.popleft()[1].payload)
+            self.held -= len(self.batches.popleft()[2].payload)
 
-    def find(self, line: int) -> tuple[Record, Fields] | None:
-        """The record that COPY knows by this line, if its batch is still here."""
-        for before, batch in reversed(self.batches):
-            if before < line <= before + batch.lines:
-                return batch.sent_at(line - before)
+    def find(self, line: int, column: str | None) -> Passed | None:
+        """The row that COPY knows by this line, if its batch is still here."""
+        for lines, rows, batch in reversed(self.batches):
+            if lines < line <= lines + batch.lines:
+                place = batch.place_of(line - lines)
+                return Passed(rows + place, *batch.sent(place), column)
         return None
 
 
@@ -175,12 +184,12 @@ class Sift:
 
     def _take_notices(self) -> None:
         for line, column in self._notices.taken():
-            found = self._window.find(line)
+            found = self._window.find(line, column)
             if found is None:
                 self._missed[line] = column
             else:
-                self._sifted.passed.append(Passed(*found, column))
-                self._raw_bytes += len(found[0].raw)
+                self._sifted.passed.append(found)
+                self._raw_bytes += len(found.record.raw)
 
     def _set_aside(self, bad: Sequence[BadRecord]) -> None:
         self._sifted.bad += bad
@@ -200,11 +209,41 @@ class Sift:
                 window.add(batch)
                 lines = range(window.lines - batch.lines + 1, window.lines + 1)
                 for line in [line for line in self._missed if line in lines]:
-                    found = window.find(line)
+                    found = window.find(line, self._missed.pop(line))
                     assert found is not None
-                    self._sifted.passed.append(Passed(*found, self._missed.pop(line)))
+                    self._sifted.passed.append(found)
 
 
 def by_number(records: Iterable[BadRecord]) -> list[BadRecord]:
     """Bad records in the order of their file."""
     return sorted(records, key=lambda bad: bad.record.number)
+
+
+async def loaded_records(
+    batches: AsyncIterator[Batch], passed: Sequence[int], wanted: Iterable[int]
+) -> dict[int, Record]:
+    """The records of rows that were loaded.
+
+    Args:
+        batches: the file, from its beginning.
+        passed: the places of the rows that were sent and passed over, in order.
+        wanted: rows by their place among those loaded, counted from 0.
+    """
+    sent = {_sent_place(place, passed): place for place in wanted}
+    before, found = 0, dict[int, Record]()
+    async for batch in batches:
+        for place in range(batch.rows) if len(found) < len(sent) else ():
+            if before + place in sent:
+                found[sent[before + place]] = batch.sent(place)[0]
+        before += batch.rows
+    return found
+
+
+def _sent_place(loaded: int, passed: Sequence[int]) -> int:
+    """The place among the rows sent of the row that has this place among those loaded."""
+    place = loaded
+    for one in passed:
+        if one > place:
+            break
+        place += 1
+    return place

@@ -111,9 +111,17 @@ class CsvBatch:
         """The records with a fault in their structure."""
         return [BadRecord(self._record(index), faults) for index, faults in self._faults.items()]
 
-    def sent_at(self, line: int) -> tuple[Record, Fields]:
-        """The record of the payload whose last line is this one, and its values."""
-        place = int(np.searchsorted(self._sent_lines, line))
+    @property
+    def rows(self) -> int:
+        """How many rows the payload has."""
+        return len(self._sent)
+
+    def place_of(self, line: int) -> int:
+        """The place of the row whose last line in the payload is this one."""
+        return int(np.searchsorted(self._sent_lines, line))
+
+    def sent(self, place: int) -> tuple[Record, Fields]:
+        """The record of a row of the payload, and its values."""
         record = self._record(int(self._sent[place]))
         row = record.raw if self._lines_sent is None else self._lines_sent[place][:-1]
         return record, fields_of(row, self._layout.dialect)
@@ -124,7 +132,7 @@ class CsvBatch:
         records, before = self._records, self._before
         return _Before(
             before.records + len(self._data),
-            before.lines + int(records.lines[-1]),
+            before.lines + int(records.source_lines[-1]),
             before.source_bytes + records.source_bytes,
         )
 
@@ -215,7 +223,7 @@ class CsvBatch:
         raw = records.raw(index)
         if not self._layout.has_lines:
             return Record(number, None, None, raw)
-        line = before.lines + (int(records.lines[index - 1]) if index else 0) + 1
+        line = before.lines + (int(records.source_lines[index - 1]) if index else 0) + 1
         offset = before.source_bytes + records.source_offset(records.start(index))
         return Record(number, line, offset, raw)
 

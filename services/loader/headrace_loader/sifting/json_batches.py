@@ -25,16 +25,25 @@ class JsonBatch:
     make: JsonRows
     payload: bytes = b""
     bad: Sequence[BadRecord] = ()
-    sent: list[tuple[Record, int]] = field(default_factory=list)
+    sources: list[tuple[Record, int]] = field(default_factory=list)
 
     @property
     def lines(self) -> int:
         """How many lines the payload has: a row has one."""
-        return len(self.sent)
+        return len(self.sources)
 
-    def sent_at(self, line: int) -> tuple[Record, Fields]:
+    @property
+    def rows(self) -> int:
+        """How many rows the payload has."""
+        return len(self.sources)
+
+    def place_of(self, line: int) -> int:
+        """The place of the row in this line."""
+        return line - 1
+
+    def sent(self, place: int) -> tuple[Record, Fields]:
         """The record of a row, and the row's values."""
-        record, which = self.sent[line - 1]
+        record, which = self.sources[place]
         return record, self.make.rows(record.raw)[which]
 
 

@@ -37,7 +37,8 @@ class Records:
         ends: where each ends: the place after its line feed.
         separators: where each field ends: its delimiter, or the record's line feed.
         fields: how many fields each record has.
-        lines: how many line feeds there are up to each record's end.
+        lines: how many lines there are up to each record's end, as COPY counts them: line feeds.
+        source_lines: the same as an editor counts them: a carriage return alone ends a line too.
         gone: the places in the source of carriage returns that are not in `data`.
         broken: one line of a record that cannot be read whole: a quote in it is not closed, or
             closed in another line, and the fields are too few or too many.
@@ -48,6 +49,7 @@ class Records:
     separators: Indices
     fields: Indices
     lines: Indices
+    source_lines: Indices
     gone: Indices
     broken: bool = False
 
@@ -153,8 +155,8 @@ class RecordScanner:
             return None
         fields = np.diff(enders, prepend=-1)
         ends = separators[enders] + 1
-        lines = _lines(plain, ends, quoted=bool(inside.any()))
-        whole = self._before_broken(plain, fields, ends, lines)
+        lines, source_lines = _lines(plain, ends, quoted=bool(inside.any()))
+        whole = self._before_broken(plain, fields, ends, source_lines)
         if whole == 0:
             return self._first_line(data)
         length = int(ends[whole - 1])
@@ -164,6 +166,7 @@ class RecordScanner:
             separators[: int(enders[whole - 1]) + 1],
             fields[:whole],
             lines[:whole],
+            source_lines[:whole],
             gone[gone - np.arange(len(gone)) < length],
         )
 
@@ -215,6 +218,7 @@ class RecordScanner:
             separators,
             np.array([len(separators)]),
             np.array([1]),
+            np.array([1]),
             np.array([found.start()] if removed else [], np.intp),
             broken=True,
         )
@@ -238,10 +242,18 @@ def _with_line_feeds(data: Bytes, inside: Mask) -> tuple[Bytes, Mask, Indices]:
     return plain[kept], inside[kept], gone
 
 
-def _lines(data: Bytes, ends: Indices, *, quoted: bool) -> Indices:
+def _lines(data: Bytes, ends: Indices, *, quoted: bool) -> tuple[Indices, Indices]:
+    """The lines up to each end, as COPY counts them and as an editor does."""
     if not quoted:
-        return np.arange(1, len(ends) + 1)
-    return np.searchsorted(np.flatnonzero(data == _LF), ends - 1, side="right")
+        lines = np.arange(1, len(ends) + 1)
+        return lines, lines
+    feeds = data == _LF
+    lines = np.searchsorted(np.flatnonzero(feeds), ends - 1, side="right")
+    returns = data == _CR
+    if not returns.any():
+        return lines, lines
+    alone = returns & ~np.append(feeds[1:], False)
+    return lines, np.searchsorted(np.flatnonzero(feeds | alone), ends - 1, side="right")
 
 
 def line_too_long(most: int) -> PermanentError:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from headrace_loader.outcomes import NOTHING_ASIDE, Aside
+from headrace_loader.outcomes import Aside
 from headrace_loader.sifting.batches import BadRecord
 from headrace_loader.sqlstate import shortened
 from headrace_shared.contract import OnBadRows
-from headrace_shared.reasons import BadRow, Reason
+from headrace_shared.reasons import BadRow, Reason, TestResult
 
 MOST_BAD_ROWS_TOLD: Final = 10
 """In a fact, which has to stay small; all of them are in the quarantine."""
@@ -20,12 +20,27 @@ _MOST_RAW_TOLD: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a file holds: rows that are loaded, and bad records. `complete`: it was read to its
-    end."""
+    """What a file holds.
+
+    Args:
+        rows: how many are in the table, or in its staging.
+        bad: records that are no rows of the table.
+        complete: the file was read to its end.
+        failed: rows that a data test has set aside.
+        tests: how the tests ended.
+    """
 
     rows: int
-    bad: Sequence[BadRecord]
-    complete: bool
+    bad: Sequence[BadRecord] = ()
+    complete: bool = True
+    failed: Sequence[BadRecord] = ()
+    tests: tuple[TestResult, ...] = ()
+
+    @property
+    def aside(self) -> Aside:
+        """What is in the quarantine when the other rows are loaded."""
+        kept = [*self.bad, *self.failed]
+        return Aside(len(kept), told(kept), self.tests)
 
 
 def refusal(found: Found, policy: OnBadRows) -> Reason | None:
@@ -67,11 +82,6 @@ def told(bad: Sequence[BadRecord]) -> tuple[BadRow, ...]:
         for fault in one.faults
     )
     return tuple(row for row, _ in zip(rows, range(MOST_BAD_ROWS_TOLD), strict=False))
-
-
-def aside(found: Found) -> Aside:
-    """What is in the quarantine when the other rows are loaded."""
-    return Aside(len(found.bad), told(found.bad)) if found.bad else NOTHING_ASIDE
 
 
 def _reason(code: str, message: str, found: Found) -> Reason:

@@ -1,0 +1,100 @@
+"""What failed tests do to a drop: it is rejected, or the rows that fail are set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from headrace_loader.files import Rows
+from headrace_loader.sifting.batches import BadRecord, Fault
+from headrace_loader.sifting.verdict import Found, told
+from headrace_loader.staging import Staging
+from headrace_loader.test_outcomes import TestOutcome
+from headrace_loader.transaction import LoadTransaction
+from headrace_shared.contract import Contract
+from headrace_shared.data_tests import Severity
+from headrace_shared.errors import PermanentError
+from headrace_shared.logging import get_logger
+from headrace_shared.reasons import Reason, TestResult
+
+_log = get_logger(__name__)
+
+_MOST_SAMPLES: Final = 3
+"""Rows of a test that a fact tells, which has to stay small."""
+
+
+async def tested(
+    transaction: LoadTransaction, staging: Staging, contract: Contract, file: Rows, found: Found
+) -> Found:
+    """The rows that are left after the contract's tests.
+
+    Raises:
+        PermanentError: a test failed that rejects the drop.
+    """
+    if not contract.tests or not found.complete:
+        return found
+    outcomes = await transaction.run_tests(contract)
+    results = tuple(map(_result, outcomes))
+    errors = [one for one in outcomes if not one.passed and one.severity is Severity.ERROR]
+    _log.info("tests.run", tests=len(outcomes), failed=sum(not one.passed for one in outcomes))
+    if not errors:
+        return replace(found, tests=results)
+    failed = await _failed(staging, file, errors)
+    if contract.hard_testing or any(one.failing_rows and not one.separable for one in errors):
+        await file.refuse([*failed.values()])
+        raise PermanentError(_reason(errors, [*failed.values()], results))
+    await staging.leave_out(list(failed))
+    return replace(found, rows=found.rows - len(failed), failed=[*failed.values()], tests=results)
+
+
+async def _failed(
+    staging: Staging, file: Rows, errors: Sequence[TestOutcome]
+) -> dict[int, BadRecord]:
+    """The rows that failed, by their line numbers, with all the tests that they failed."""
+    faults: dict[int, list[Fault]] = {}
+    for one in errors:
+        for line in one.line_numbers:
+            faults.setdefault(line, []).append(_fault(one))
+    if not faults:
+        return {}
+    places = await staging.places(list(faults))
+    records = await file.loaded(places.values())
+    return {
+        line: BadRecord(records[place], tuple(faults[line]))
+        for line, place in sorted(places.items())
+    }
+
+
+def _fault(outcome: TestOutcome) -> Fault:
+    column = outcome.columns[0] if len(outcome.columns) == 1 else None
+    return Fault("test", f"fails the test {outcome.label}", column=column)
+
+
+def _result(outcome: TestOutcome) -> TestResult:
+    return TestResult(
+        label=outcome.label,
+        kind=outcome.kind,
+        severity=str(outcome.severity),
+        passed=outcome.passed,
+        failing_rows=outcome.failing_rows,
+        message=outcome.message,
+        columns=outcome.columns,
+        sample=tuple(one.values for one in outcome.sample[:_MOST_SAMPLES]),
+    )
+
+
+def _reason(
+    errors: Sequence[TestOutcome], failed: Sequence[BadRecord], results: tuple[TestResult, ...]
+) -> Reason:
+    count = "A test of the contract" if len(errors) == 1 else f"{len(errors)} tests of the contract"
+    others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return Reason(
+        code="tests_failed",
+        message=f"{count} failed: {errors[0].label}: {errors[0].message}{others}.",
+        remedy="Nothing of the file is loaded. Mend the rows and upload the file again, or change "
+        "the test in the contract and replay the drop; `hard_testing: false` sets such rows aside.",
+        bad_rows=told(failed),
+        bad_row_count=len(failed),
+        tests=results,
+    )

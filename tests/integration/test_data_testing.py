@@ -1,0 +1,154 @@
+"""What a contract's tests do to a drop, and what is told of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+
+from headrace_loader.outcomes import Loaded, Outcome, Rejected
+from headrace_shared.drop import Drop
+from tests.integration.test_quarantine import kept
+from tests.road import Road
+
+COLUMNS = [
+    {"name": "id", "type": "bigint"},
+    {"name": "name", "type": "text"},
+    {"name": "qty", "type": "integer"},
+]
+TESTS: list[dict[str, Any]] = [{"not_null": "name"}, {"range": {"column": "qty", "min": 0}}]
+
+
+async def land(road: Road, body: str, file: str = "a.csv") -> tuple[Drop, Outcome]:
+    drop = road.land(f"dev/append/users/{road.seconds}-{file}", body)
+    return drop, await road.loading.load(drop, attempt=1)
+
+
+def ids(road: Road) -> list[int]:
+    with psycopg.connect(road.dsn) as connection:
+        return [row[0] for row in connection.execute("select id from dev.users order by id")]
+
+
+async def test_passing_drop_is_loaded_and_its_tests_told(road: Road) -> None:
+    await road.contract(columns=COLUMNS, tests=TESTS)
+    drop, outcome = await land(road, "id,name,qty\n1,a,1\n2,b,\n")
+    assert isinstance(outcome, Loaded), outcome
+    assert ids(road) == [1, 2]
+    assert [(one.label, one.passed) for one in outcome.aside.tests] == [
+        ("not_null(name)", True),
+        ("range(qty)", True),
+    ]
+    again = await road.loading.load(drop, attempt=2)
+    assert isinstance(again, Loaded)
+    assert again.aside == outcome.aside
+
+
+async def test_hard_failure_rejects_the_drop_and_tells_each_row(road: Road) -> None:
+    await road.contract(columns=COLUMNS, tests=TESTS)
+    drop, outcome = await land(road, "id,name,qty\n1,a,1\n2,,-5\n3,c,-1\n")
+    assert isinstance(outcome, Rejected), outcome
+    assert outcome.reason.code == "tests_failed"
+    told = [(row.line, row.column, row.raw) for row in outcome.reason.bad_rows]
+    assert told == [(3, "name", "2,,-5"), (3, "qty", "2,,-5"), (4, "qty", "3,c,-1")]
+    assert [one.failing_rows for one in outcome.reason.tests] == [1, 2]
+    assert ids(road) == []
+    about, _ = kept(road, drop)
+    assert about["set_aside"] is False
+
+
+async def test_soft_failure_sets_the_rows_aside_and_loads_the_others(road: Road) -> None:
+    await road.contract(
+        columns=COLUMNS,
+        tests=TESTS,
+        hard_testing=False,
+        on_bad_rows={"mode": "quarantine"},
+    )
+    body = "id,name,qty\nx,bad id,1\n1,a,1\n2,,-5\ny,bad id,1\n3,c,-1\n4,d,4\n5,e\n"
+    drop, outcome = await land(road, body)
+    assert isinstance(outcome, Loaded), outcome
+    assert ids(road) == [1, 4]
+    assert (outcome.rows, outcome.aside.rows) == (2, 5)
+    _, rows = kept(road, drop)
+    found = [(row["line"], [f["code"] for f in row["faults"]]) for row in rows]
+    assert found == [
+        (2, ["type"]),
+        (4, ["test", "test"]),
+        (5, ["type"]),
+        (6, ["test"]),
+        (8, ["too_few_fields"]),
+    ]
+
+
+async def test_warning_changes_nothing_and_is_told(road: Road) -> None:
+    tests = [{**one, "severity": "warn"} for one in TESTS]
+    await road.contract(columns=COLUMNS, tests=tests)
+    _, outcome = await land(road, "id,name,qty\n1,,-1\n")
+    assert isinstance(outcome, Loaded), outcome
+    assert ids(road) == [1]
+    assert [(one.passed, one.severity) for one in outcome.aside.tests] == [(False, "warn")] * 2
+
+
+async def test_tests_of_the_whole_drop(road: Road) -> None:
+    tests = [{"row_count": {"min": 2}}]
+    await road.contract(columns=COLUMNS, tests=tests)
+    _, outcome = await land(road, "id\n1\n")
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason.bad_row_count == 0
+    await road.contract(columns=COLUMNS, tests=tests, hard_testing=False)
+    _, outcome = await land(road, "id\n1\n")
+    assert isinstance(outcome, Loaded)
+    assert [one.passed for one in outcome.aside.tests] == [False]
+
+
+async def test_select_of_a_user_names_the_rows(road: Road) -> None:
+    tests = [{"sql": "select * from {{rows}} where qty > 100 % 30", "name": "small"}]
+    await road.contract(columns=COLUMNS, tests=tests, hard_testing=False)
+    _, outcome = await land(road, "id,name,qty\n1,a,1\n2,b,50\n")
+    assert isinstance(outcome, Loaded), outcome
+    assert ids(road) == [1]
+    assert [row.raw for row in outcome.aside.first] == ["2,b,50"]
+
+
+@pytest.mark.parametrize("action", ["truncate", "upsert"])
+async def test_other_actions_are_tested_too(road: Road, action: str) -> None:
+    await road.contract(
+        columns=COLUMNS, tests=[{"unique": "id", "within": "table"}], primary_key=["id"]
+    )
+    await land(road, "id,name,qty\n1,a,1\n2,b,2\n")
+    drop = road.land(f"dev/{action}/users/x.csv", "id,name,qty\n1,new,1\n")
+    outcome = await road.loading.load(drop, attempt=1)
+    assert isinstance(outcome, Loaded), outcome
+    again = road.land(f"dev/{action}/users/y.csv", "id,name,qty\n3,new,1\n3,new,1\n")
+    outcome = await road.loading.load(again, attempt=1)
+    assert isinstance(outcome, Rejected), outcome
+    assert ids(road) == ([1] if action == "truncate" else [1, 2])
+
+
+async def test_rows_of_json_are_named_too(road: Road) -> None:
+    columns: list[dict[str, Any]] = [
+        {"name": "id", "type": "bigint"},
+        {"name": "sku", "type": "text"},
+    ]
+    await road.contract(
+        columns=columns,
+        format={"type": "json", "explode": "$.lines"},
+        tests=[{"not_null": "sku"}],
+        hard_testing=False,
+    )
+    body = [
+        {"id": 1, "lines": [{"sku": "a"}, {"sku": None}]},
+        {"id": 2, "lines": [{"sku": "b"}]},
+        {"id": 3, "lines": [{}]},
+    ]
+    _, outcome = await land(road, "\n".join(map(json.dumps, body)), "a.json")
+    assert isinstance(outcome, Loaded), outcome
+    assert ids(road) == [1, 2]
+    assert [row.record for row in outcome.aside.first] == [1, 3]
+
+
+async def test_test_of_a_column_that_is_not_there_is_refused(road: Road) -> None:
+    outcome = await road.contract(columns=COLUMNS, tests=[{"not_null": "nome"}])
+    assert isinstance(outcome, Rejected)
+    assert "'nome' is not one of the columns" in outcome.reason.message
