@@ -21,6 +21,7 @@ _SET: Final = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "LAKE_BUCKET",
+    "QUARANTINE_BUCKET",
     "BUS_NAME",
     "LOG_TABLE",
     "WAREHOUSE_DSN",

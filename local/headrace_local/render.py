@@ -148,9 +148,23 @@ def item_reason(item: DropItem) -> RenderableType | None:
                 ("to do", "Nothing: the table is as if the two had been loaded in their order."),
             ]
         )
+    if item.state is State.LOADED and item.rows_quarantined:
+        return _set_aside(item, where)
     if item.reason is None or item.state in (State.LOADED, State.UNLOADED):
         return None
     return reason_block(item.reason, where)
+
+
+def _set_aside(item: DropItem, where: str) -> RenderableType:
+    kept, first = item.rows_quarantined or 0, item.bad_rows or ()
+    block = _labelled(
+        [
+            ("what", f"{rows_word(kept)} of the file {'is' if kept == 1 else 'are'} set aside."),
+            ("where", where),
+            ("to do", f"Mend and drop them: headrace quarantine {item.drop_id}"),
+        ]
+    )
+    return Group(block, Padding(bad_rows_table(first), (0, 0, 0, _STATE_WIDTH + 7)))
 
 
 def reason_block(reason: Reason, where: str) -> RenderableType:

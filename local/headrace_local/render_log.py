@@ -144,6 +144,7 @@ def _facts(item: DropStory, now: datetime) -> list[tuple[str, str]]:
         facts.append(("size", size(item.bytes) + exact))
     facts.append(("landed", f"{clock(item.landed)} ({ago(item.landed, now)})"))
     facts += _rows_facts(item)
+    facts += _links(item)
     if item.action == "schema" and item.state is State.LOADED:
         facts.append(("changes", "; ".join(item.changes or ()) or "none: the table was as it says"))
     if item.duration_ms is not None:
@@ -158,10 +159,27 @@ def _facts(item: DropStory, now: datetime) -> list[tuple[str, str]]:
 def _rows_facts(item: DropStory) -> list[tuple[str, str]]:
     if item.state is State.LOADED and item.action != "schema":
         quarantined = count(item.rows_quarantined or 0)
-        return [("rows", f"{count(item.rows_loaded or 0)} loaded, {quarantined} quarantined")]
+        return [
+            ("rows", f"{count(item.rows_loaded or 0)} loaded, {quarantined} quarantined"),
+            *_tests_facts(item),
+        ]
     if item.state is State.UNLOADED and item.rows_removed is not None:
         return [("rows", f"{count(item.rows_removed)} taken out of the table")]
     return []
+
+
+def _tests_facts(item: DropStory) -> list[tuple[str, str]]:
+    tests = item.tests or ()
+    failed = "; ".join(f"{one.label}: {one.message}" for one in tests if not one.passed)
+    if not tests:
+        return []
+    passed = sum(one.passed for one in tests)
+    return [("tests", f"{passed} of {len(tests)} passed{f'; {failed}' if failed else ''}")]
+
+
+def _links(item: DropStory) -> list[tuple[str, str]]:
+    links = (("mends", item.mends), ("mended by", item.mended_by))
+    return [(label, str(drop_id)) for label, drop_id in links if drop_id is not None]
 
 
 def _took(item: DropItem) -> str:

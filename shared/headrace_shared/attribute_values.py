@@ -1,6 +1,6 @@
 """DynamoDB's own notation for the values of an item, read and written.
 
-Items of the log hold texts, whole numbers, lists and maps alone.
+Items of the log hold texts, whole numbers, truth values, nulls, lists and maps alone.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
 """
 

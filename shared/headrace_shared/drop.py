@@ -11,6 +11,7 @@ their landing order. The landing second lasts until the year 2106.
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
@@ -25,6 +26,14 @@ _HASH_BITS = 42
 # is to pad the shorter one with zeros on the right.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 _SEQUENCER_DIGITS = 18
+
+
+MENDS = ".mends-"
+"""Before the id of the drop that a file mends, in its name: `users.mends-<drop id>.csv`."""
+
+_MENDS = re.compile(
+    rf"{re.escape(MENDS)}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})(?=\.|\Z)"
+)
 
 
 class Action(StrEnum):
@@ -70,6 +79,12 @@ class Drop(BaseModel):
     def landed_timestamp(self) -> datetime:
         """The landing time in whole seconds, which is what the drop id orders by."""
         return self.landed_at.replace(microsecond=0)
+
+    @property
+    def mends(self) -> UUID | None:
+        """The drop whose bad rows this file brings mended, if its name says so."""
+        found = _MENDS.search(self.file or "")
+        return UUID(found[1]) if found else None
 
     @property
     def table(self) -> str:

@@ -337,3 +337,17 @@ async def test_unknown_language_in_a_contract_is_refused(road: Road) -> None:
     outcome = await road.contract(columns=columns)
     assert isinstance(outcome, Rejected)
     assert "xx" in outcome.reason.message
+
+
+async def test_parquet_by_name_alone_is_rejected(road: Road) -> None:
+    await road.contract(columns=COLUMNS)
+    outcome = await load(road, b"\x00\x01 no parquet at all", "a.parquet")
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason.code == "file_type_mismatch"
+
+
+async def test_json_objects_side_by_side_load(road: Road) -> None:
+    await road.contract(columns=COLUMNS, format={"type": "json"})
+    outcome = await load(road, '{"id": 1}{"id": 2} {"id": 3}', "a.json")
+    assert isinstance(outcome, Loaded), outcome
+    assert rows(road, "id") == [(1,), (2,), (3,)]

@@ -44,10 +44,13 @@ def test_contract_survives_being_stored() -> None:
         (b'{"columns": [{"name": "ctid", "type": "int"}]}', "/columns/0/name"),
         (b'{"columns": [{"name": "a", "type": "int"}], "colour": 1}', "/colour: a contract has no"),
         (b'{"columns": [{"name": "a", "type": "int"}], "primary_key": ["b"]}', "primary_key: 'b'"),
-        (b'{"columns": [{"name": "a", "type": "int"}], "tests": [{"unique": "a"}]}', "/tests"),
         (
-            b'{"columns": [{"name": "a", "type": "int"}], "on_bad_rows": {"mode": "quarantine"}}',
-            "quarantine is not supported",
+            b'{"columns": [{"name": "a", "type": "int"}], "tests": [{"unique": "b"}]}',
+            "tests/0: 'b' is not one of the columns",
+        ),
+        (
+            b'{"columns": [{"name": "a", "type": "int"}], "on_bad_rows": {"mode": "skip"}}',
+            "/on_bad_rows/mode",
         ),
         (
             b'{"columns": [{"name": "a", "type": "int"}], "format": {"delimiter": ";;"}}',

@@ -15,7 +15,6 @@ from headrace_loader.csv_stream import (
     MAX_HEADER_BYTES,
     in_utf8,
     open_csv,
-    parse_record,
     without_end_marker,
 )
 from headrace_loader.unpacking import DEFAULT_LIMITS, unpacked
@@ -126,11 +125,6 @@ async def test_quote_never_closed_before_many_short_lines_is_refused_in_one_pass
     assert error.reason.code == "header_unreadable"
 
 
-def test_a_name_longer_than_python_reads_is_refused() -> None:
-    with pytest.raises(PermanentError, match="header_unreadable"):
-        parse_record(b"a" * 2_000_000, PLAIN)
-
-
 async def test_mark_inside_the_gzip_is_taken_off() -> None:
     packed = gzip.compress(MARK + b"a\n1\n")
     assert await opened([packed], "a.csv.gz") == (("a",), b"a\n1\n")
@@ -195,3 +189,13 @@ async def test_line_that_older_servers_take_for_the_end_is_refused(content: byte
 async def test_other_backslashes_pass_untouched(content: bytes) -> None:
     for cut in range(len(content)):
         assert await drained(without_end_marker(stream(content[:cut], content[cut:]))) == content
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16", "cp1251", "shift_jis"])
+async def test_encoding_is_detected(encoding: str) -> None:
+    text = {
+        "cp1251": "имя,город\nИван,Псков\nМария,Нижний Новгород\nЕлена,Екатеринбург\n",  # noqa: RUF001
+        "shift_jis": "名前,都市\n太郎,東京都\n花子,大阪府\n次郎,北海道札幌市\n",
+    }.get(encoding, "name,city\nRenée,Orléans\nJürgen,Köln\nFrançois,Besançon\n")
+    blocks = in_utf8(stream(text.encode(encoding)), "detect")
+    assert (await drained(blocks)).decode() == text

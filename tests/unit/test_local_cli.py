@@ -28,6 +28,7 @@ COMMANDS = (
     "contract",
     "verify",
     "rebuild",
+    "quarantine",
     "replay",
     "unload",
     "dead",

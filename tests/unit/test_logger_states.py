@@ -208,6 +208,10 @@ class RememberingLog:
 
     def __init__(self) -> None:
         self.item: Item = {}
+        self.links: list[tuple[UUID, UUID]] = []
+
+    async def link(self, mended: UUID, by: UUID) -> None:
+        self.links.append((mended, by))
 
     async def write(self, update: Update) -> bool:
         before, self.item = self.item, applied(self.item, update)

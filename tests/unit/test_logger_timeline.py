@@ -31,7 +31,13 @@ from headrace_shared.testing.builders import EPOCH, a_drop
 DROP = a_drop()
 LATER = UUID("6b00cbd0-0000-8000-8000-000000000001")
 REASON = Reason(code="table_locked", message="The table is locked.")
-SAID = {"code": "table_locked", "message": "The table is locked.", "remedy": "", "bad_rows": []}
+SAID = {
+    "code": "table_locked",
+    "message": "The table is locked.",
+    "remedy": "",
+    "bad_rows": [],
+    "tests": [],
+}
 
 
 def at(milliseconds: int, **given_: Any) -> dict[str, Any]:

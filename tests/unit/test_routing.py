@@ -76,7 +76,7 @@ def test_good_key_is_routed(key: str) -> None:
         ("dev/delete/users/a.csv", "action_unknown"),
         ("dev/append/1users/a.csv", "table_name_unsafe"),
         (f"dev/append/{'u' * 64}/a.csv", "table_name_unsafe"),
-        ("dev/append/users/a.parquet", "file_type_unsupported"),
+        ("dev/append/users/a.xlsx", "file_type_unsupported"),
         ("dev/schema/users/a.csv", "file_type_unsupported"),
     ],
 )

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import charset_normalizer
+
 from headrace_loader.unpacking import rejoined
 from headrace_shared.errors import PermanentError
 from headrace_shared.file_formats import CsvFormat
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 csv.field_size_limit(1 << 30)
 
 MAX_HEADER_BYTES: Final = 1_048_576
+
+_DETECT_BYTES: Final = 1_048_576
 
 _LINE_ENDS: Final = (bytearray(b"\r"), bytearray(b"\n"))
 _END_MARKER: Final = re.compile(rb"[\r\n]\\\.[\r\n]")
@@ -78,10 +82,10 @@ async def in_utf8(blocks: Blocks, encoding: str) -> Blocks:
     Raises:
         PermanentError: a byte is not of that encoding. UTF-8 is left to the warehouse to check.
     """
-    head = b""
+    head, enough = b"", _DETECT_BYTES if encoding == "detect" else len(codecs.BOM_UTF8)
     async for block in blocks:
         head += block
-        if len(head) >= len(codecs.BOM_UTF8):
+        if len(head) >= enough:
             break
     marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     whole = rejoined(head, blocks)
@@ -89,10 +93,23 @@ async def in_utf8(blocks: Blocks, encoding: str) -> Blocks:
         whole = _recoded(whole, "utf-16")
     elif head.startswith(codecs.BOM_UTF8):
         whole = rejoined(head.removeprefix(codecs.BOM_UTF8), blocks)
-    elif encoding != "utf-8":
-        whole = _recoded(whole, encoding)
+    else:
+        encoding = detected(head) if encoding == "detect" else encoding
+        if encoding != "utf-8":
+            whole = _recoded(whole, encoding)
     async for block in whole:
         yield block
+
+
+def detected(head: bytes) -> str:
+    """The encoding of a file by its first megabyte: UTF-8 if it can be, else what its letters
+    make most likely, else cp1252, which most files are that are not UTF-8."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        guess = charset_normalizer.from_bytes(head).best()
+        return guess.encoding if guess is not None else "cp1252"
+    return "utf-8"
 
 
 async def _recoded(blocks: Blocks, encoding: str) -> Blocks:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Final
 
+from headrace_loader.unpacking import Packing
 from headrace_shared.errors import PermanentError
 from headrace_shared.file_formats import ColumnarFormat, CsvFormat, FileFormat, JsonFormat
 from headrace_shared.reasons import Reason
@@ -18,6 +20,12 @@ _ARROW_STREAM: Final = b"\xff\xff\xff\xff"
 """The continuation marker: https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format"""
 
 _JSON_NAMES: Final = (".json", ".ndjson", ".jsonl")
+_COLUMNAR_NAMES: Final = {
+    ".parquet": "Parquet",
+    ".arrow": "Arrow",
+    ".feather": "Arrow",
+    ".ipc": "Arrow",
+}
 _COLUMNAR: Final = CsvFormat()
 """A columnar file is read as CSV of this kind."""
 
@@ -50,14 +58,10 @@ def kind_of(head: bytes, file: str, written: FileFormat) -> Kind:
     if head.startswith((_ARROW_FILE, _ARROW_STREAM)):
         return Kind.ARROW
     if isinstance(written, ColumnarFormat):
-        raise PermanentError(
-            Reason(
-                code="file_type_mismatch",
-                message=f"The file is not {written.type}: it begins with {head!r}.",
-                remedy="Write it as the contract says, or change the contract's format, and "
-                "upload the file again.",
-            )
-        )
+        raise _mismatch(head, written.type, "as the contract says, or change the contract's format")
+    ending = PurePosixPath(bare_name(file)).suffix
+    if ending in _COLUMNAR_NAMES:
+        raise _mismatch(head, _COLUMNAR_NAMES[ending], "as its name says, or name it as it is")
     if isinstance(written, JsonFormat):
         return Kind.JSON
     return Kind.JSON if _is_called_json(file) else Kind.CSV
@@ -72,8 +76,23 @@ def format_of(kind: Kind, written: FileFormat) -> CsvFormat | JsonFormat:
     return _COLUMNAR
 
 
-def _is_called_json(file: str) -> bool:
+def bare_name(file: str) -> str:
+    """A file's name in lower case, without the ending of what it is packed in."""
     name = file.lower()
-    for packing in (".gz", ".zst", ".bz2", ".xz", ".zip"):
+    for packing in Packing:
         name = name.removesuffix(packing)
-    return name.endswith(_JSON_NAMES)
+    return name
+
+
+def _is_called_json(file: str) -> bool:
+    return bare_name(file).endswith(_JSON_NAMES)
+
+
+def _mismatch(head: bytes, kind: str, remedy: str) -> PermanentError:
+    return PermanentError(
+        Reason(
+            code="file_type_mismatch",
+            message=f"The file is not {kind}: it begins with {head!r}.",
+            remedy=f"Write it {remedy}, and upload it again.",
+        )
+    )

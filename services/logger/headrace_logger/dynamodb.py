@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from botocore.exceptions import ClientError
 
@@ -48,6 +50,18 @@ class DynamoDBLog:
                 )
         return moved
 
+    async def link(self, mended: UUID, by: UUID) -> None:
+        """Notes in a drop's item which later drop mends it, if the item is there."""
+        with transient_aws_errors("writing the log"), _unless_unmet():
+            await self._client.update_item(
+                TableName=self._table,
+                Key={KEY: {"S": str(mended)}},
+                UpdateExpression="SET mended_by = :by",
+                ConditionExpression=f"attribute_exists({KEY}) AND "
+                "(attribute_not_exists(mended_by) OR mended_by < :by)",
+                ExpressionAttributeValues={":by": {"S": str(by)}},
+            )
+
     async def _update(
         self,
         update: Update,
@@ -78,10 +92,24 @@ class DynamoDBLog:
         return True
 
 
+@contextmanager
+def _unless_unmet() -> Iterator[None]:
+    """Nothing is done, and that is well, where an update's condition does not hold."""
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) != "ConditionalCheckFailedException":
+            raise
+
+
 def _encoded(value: Any) -> AttributeValueTypeDef:
-    """A value of an item in DynamoDB's own notation; items hold texts, whole numbers, lists and
-    maps alone."""
+    """A value of an item in DynamoDB's own notation; items hold texts, whole numbers, truth
+    values, nulls, lists and maps alone."""
     match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
         case str():
             return {"S": value}
         case int():

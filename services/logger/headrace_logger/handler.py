@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
+from uuid import UUID
 
 from headrace_logger.states import Update, update_for
-from headrace_shared.facts import Fact, decode
+from headrace_shared.facts import Fact, LoadSucceeded, decode
 from headrace_shared.inbox import Failure, Message
 from headrace_shared.logging import bind_drop, get_logger
 
@@ -19,6 +20,9 @@ class Log(Protocol):
     async def write(self, update: Update) -> bool:
         """Whether the update moved the item."""
 
+    async def link(self, mended: UUID, by: UUID) -> None:
+        """Notes in a drop's item which later drop mends it; of several, the latest."""
+
 
 class LoggerHandler:
     """Writes one fact; repeats and late ones are harmless. It publishes nothing itself."""
@@ -28,11 +32,14 @@ class LoggerHandler:
         self._expiry_days = expiry_days
 
     async def handle(self, message: Message) -> Sequence[Fact]:
-        """One fact, one conditional update."""
+        """One fact, one conditional update; and one of the drop that this one mends, if any."""
         fact = decode(message.body)
         bind_drop(fact.drop)
         update = update_for(fact, expiry_days=self._expiry_days)
         moved = await self._table.write(update)
+        mended = fact.drop.mends
+        if mended is not None and isinstance(fact, LoadSucceeded):
+            await self._table.link(mended, fact.drop.drop_id)
         _log.info(
             "log.updated" if moved else "log.unchanged",
             fact=fact.detail_type,

@@ -152,6 +152,7 @@ def _of_drop(drop: Drop) -> dict[str, Any]:
         "action": drop.action and str(drop.action),
         "table_name": drop.table_name,
         "file": drop.file,
+        "mends": drop.mends and str(drop.mends),
         "bucket": drop.bucket,
         "key": drop.key,
         "version_id": drop.version_id,

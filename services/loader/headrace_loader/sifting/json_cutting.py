@@ -55,7 +55,7 @@ def cutter_of(head: bytes, steps: Steps | None, most_bytes: int) -> Cutter:
     if _is_object(first_line) or not stripped.startswith(b"{"):
         return Lines(most_bytes)
     # One that is printed over several lines; or the first line is bad, and others are not.
-    goes_on = rest.lstrip()[:1] in (b'"', b"}")
+    goes_on = rest.lstrip()[:1] in (b'"', b"}", b"")
     return Documents(most_bytes) if goes_on else Lines(most_bytes)
 
 

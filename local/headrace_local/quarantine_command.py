@@ -1,0 +1,183 @@
+"""`headrace quarantine`: the rows that were set aside, and how to bring them back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.text import Text
+
+from headrace_local import console
+from headrace_local.api_client import ApiClient, DropItem
+from headrace_local.errors import UserError
+from headrace_local.figures import clock, count, plain
+from headrace_local.quarantined import Quarantined, exported, mending_name, quarantined
+from headrace_local.query_commands import find_drop
+from headrace_local.render import aligned, bad_rows_table, state_text
+from headrace_local.render import show as print_aligned
+from headrace_local.runs import table_named
+from headrace_local.target import API_VARIABLE, Target, find_target
+
+QUARANTINE_VARIABLE: Final = "QUARANTINE_BUCKET"
+
+_DROP_ID: Final = re.compile(r"[0-9a-f-]{5,36}\Z")
+_MOST_LOOKED_AT: Final = 5_000
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Where the quarantine is, and how much of it is shown."""
+
+    target: Target
+    limit: int
+    as_json: bool
+
+
+def quarantine(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE|DROP_ID",
+            help="dev.users: its drops with bad rows. A drop: the rows themselves.",
+            show_default=False,
+        ),
+    ],
+    *,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the drop's rows as they stood in its file, under its header, into this "
+            "folder or file; - for standard output."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="How many drops or rows.", min=1)] = 50,
+    bucket: Annotated[
+        str | None,
+        typer.Option(help="The quarantine's bucket.", envvar=QUARANTINE_VARIABLE),
+    ] = None,
+    api_url: Annotated[
+        str | None, typer.Option("--api-url", help="Where the API is.", envvar=API_VARIABLE)
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document instead of text.")
+    ] = False,
+) -> None:
+    """Show the rows that could not be loaded, and write them into a file that can be mended.
+
+    Drop the mended file under the name that --export gives it: the log links it with its drop.
+
+    headrace quarantine dev.users
+
+    headrace quarantine 6b003641 --export .
+    """
+    target = find_target(None, api_url, None)
+    if bucket is None and "." not in what:
+        bucket = _bucket_here()
+    asked = _Asked(target, limit, as_json)
+    with ApiClient(target.api_url or "") as api:
+        if "." in what:
+            _list(api, table_named(what), asked)
+            return
+        if _DROP_ID.match(what) is None:
+            raise UserError(
+                "That is neither a table nor the id of a drop.",
+                what,
+                "Give a table as dev.users, or a drop's id as `headrace quarantine dev.users` "
+                "shows it.",
+            )
+        item = find_drop(api, what)
+    kept = quarantined(target, str(bucket), item)
+    if export is not None:
+        _export(kept, item, export)
+    else:
+        _show(kept, item, asked)
+
+
+def _bucket_here() -> str:
+    from headrace_local.target import running_here
+
+    named = os.environ.get(QUARANTINE_VARIABLE)
+    return named or running_here(f"--bucket, or {QUARANTINE_VARIABLE}").quarantine_bucket
+
+
+def _list(api: ApiClient, table: tuple[str, str], asked: _Asked) -> None:
+    looked_at = islice(api.drops(table=table), _MOST_LOOKED_AT)
+    found = list(islice((one for one in looked_at if _bad_rows(one)), asked.limit))
+    if asked.as_json:
+        _print_json([one.model_dump(mode="json", exclude_none=True) for one in found])
+        return
+    if not found:
+        console.out().print(f"No drop of {'.'.join(table)} has bad rows.")
+        return
+    listed = aligned(
+        ("drop", "left"),
+        ("landed", "left"),
+        ("state", "left"),
+        ("loaded", "right"),
+        ("bad rows", "right"),
+        ("file", "left"),
+        ("mended by", "left"),
+    )
+    for one in found:
+        listed.add_row(
+            str(one.drop_id),
+            clock(one.landed),
+            state_text(one.state),
+            count(one.rows_loaded or 0),
+            count(_bad_rows(one)),
+            plain(one.file or one.key),
+            str(one.mended_by or ""),
+        )
+    print_aligned(console.out(), listed)
+
+
+def _bad_rows(item: DropItem) -> int:
+    if item.rows_quarantined:
+        return item.rows_quarantined
+    return (item.reason.bad_row_count or 0) if item.reason else 0
+
+
+def _show(kept: Quarantined, item: DropItem, asked: _Asked) -> None:
+    if asked.as_json:
+        _print_json({"about": kept.about, "rows": kept.rows[: asked.limit]})
+        return
+    rows = len(kept.rows)
+    state = "set aside" if kept.about.get("set_aside") else "for which the drop was rejected"
+    out = console.out()
+    out.print(
+        f"{count(rows)} bad row{'' if rows == 1 else 's'} {state}: s3://{item.bucket}/{plain(item.key)}"
+    )
+    told = list(islice(kept.bad_rows(), asked.limit))
+    print_aligned(out, bad_rows_table(told))
+    if rows > asked.limit:
+        out.print(f"... and more: --limit {rows} shows all.")
+    out.print(f"To mend them: headrace quarantine {item.drop_id} --export {mending_name(item)}")
+
+
+def _export(kept: Quarantined, item: DropItem, where: Path) -> None:
+    content = exported(kept)
+    if str(where) == "-":
+        typer.get_binary_stream("stdout").write(content)
+        return
+    path = where / mending_name(item) if where.is_dir() else where
+    if path.exists():
+        raise UserError("That file is there already.", str(path), "Name another one.")
+    path.write_bytes(content)
+    place = f"{item.db_name}/{item.action}/{item.table_name}/{mending_name(item)}"
+    console.out().print(
+        Text(
+            f"{count(len(kept.rows))} rows written to {path}. Mend them, then: "
+            f"headrace drop {path} {place}"
+        ),
+        soft_wrap=True,
+    )
+
+
+def _print_json(document: Any) -> None:
+    console.out().print(Text(json.dumps(document, indent=2, ensure_ascii=False)), soft_wrap=True)
