@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,7 +15,7 @@ from rich.text import Text
 
 from headrace_local import console
 from headrace_local.api_client import ApiClient
-from headrace_local.errors import UserError
+from headrace_local.errors import PlatformError, UserError
 from headrace_local.runs import table_named
 from headrace_local.target import API_VARIABLE, find_api
 from headrace_shared.contract import Contract, ContractError, read_contract
@@ -79,18 +81,21 @@ def contract(
 
 def _infer(file: Path) -> None:
     """The document goes to the standard output, what is not sure to the standard error."""
-    from headrace_local.inferring import inferred
-    from headrace_local.profiling import profile_of
-    from headrace_local.sampling import sample_of
-
-    with sample_of(file) as sample:
-        found = inferred(
-            profile_of(sample), sample.encoding, guessed=sample.guessed, whole=sample.whole
+    done = subprocess.run(
+        [sys.executable, "-m", "headrace_loader.inference", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not done.stdout:
+        raise PlatformError(
+            "The inference ended without an answer.", str(file), done.stderr.strip()[-500:]
         )
-    document = json.dumps(found.document, indent=2)
-    read_contract(document.encode())
-    console.out().print(Text(document), soft_wrap=True)
-    for doubt in found.unsure:
+    answer = json.loads(done.stdout)
+    if "document" not in answer:
+        raise UserError(answer["what"], str(file), answer["remedy"])
+    console.out().print(Text(json.dumps(answer["document"], indent=2)), soft_wrap=True)
+    for doubt in answer["unsure"]:
         console.err().print(Text(f"unsure: {doubt}"), soft_wrap=True)
 
 

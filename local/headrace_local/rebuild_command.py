@@ -47,6 +47,7 @@ def _environment(stack: Stack) -> dict[str, str]:
         "HEADRACE_WAREHOUSE_DSN": stack.warehouse_dsn,
         "HEADRACE_INBOX_URL": stack.inboxes["loader"],
         "HEADRACE_BUS_NAME": stack.bus_name,
+        "HEADRACE_QUARANTINE_BUCKET": stack.quarantine_bucket,
         "HEADRACE_LOG_LEVEL": "warning",
     }
 

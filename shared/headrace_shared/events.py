@@ -31,6 +31,7 @@ CATALOGUE: Final[dict[str, str]] = {
     "drop.superseded": "A later truncate had overtaken the drop.",
     "drop.unloaded": "The rows of a drop were taken out of its table.",
     "drops.reopened": "Drops that were read under another contract are routed again.",
+    "contract.inferred": "A table without a contract got one from its first file.",
     "contract.applied": "A table was made or changed by its contract.",
     "ledger.migrated": "The ledger's tables were made or brought up to date.",
     "warehouse.unexplained": "A SQLSTATE that sqlstate.py has no row for; taken as transient.",

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from headrace_loader.inference.profiling import profile_of
+from headrace_loader.inference.sampling import sample_of
+from headrace_loader.inference.suggesting import Inferred, inferred
 from headrace_loader.outcomes import Applied, Loaded
-from headrace_local.inferring import Inferred, inferred
-from headrace_local.profiling import profile_of
-from headrace_local.sampling import sample_of
 from tests.road import Road
 
 pytestmark = pytest.mark.integration

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import zstandard
 
+from headrace_loader.inference.errors import InferenceError
+from headrace_loader.inference.profiling import profile_of
+from headrace_loader.inference.sampling import sample_of
+from headrace_loader.inference.suggesting import Inferred, inferred
 from headrace_local.cli import run
-from headrace_local.errors import UserError
-from headrace_local.inferring import Inferred, inferred
-from headrace_local.profiling import profile_of
-from headrace_local.sampling import sample_of
 
 TEXT = "id,name\n1,Jürgen\n2,Köln\n"
 
@@ -148,7 +148,7 @@ def test_names_that_no_column_can_have_are_told(tmp_path: Path) -> None:
 
 
 def test_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(InferenceError, match="cannot be read"):
         of_text(tmp_path, gzip.compress(b"a,b\n1,2\n")[:-5])
 
 

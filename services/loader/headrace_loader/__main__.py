@@ -6,6 +6,7 @@ from headrace_loader.files import Files
 from headrace_loader.handler import LoaderHandler
 from headrace_loader.lake import S3Lake
 from headrace_loader.loading import Loading
+from headrace_loader.own_contracts import OwnContracts
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.settings import LoaderSettings
 from headrace_loader.sifting.quarantine import Quarantine
@@ -29,12 +30,14 @@ def main() -> None:
         )
         s3 = await parts.clients.open("s3")
         quarantine = Quarantine(s3, settings.quarantine_bucket)
+        lake = S3Lake(s3)
         loading = Loading(
-            Files(S3Lake(s3), quarantine, settings.file_limits),
+            Files(lake, quarantine, settings.file_limits),
             warehouse,
             contract_wait_seconds=settings.contract_wait_seconds,
             loads=settings.loads,
             gate=parts.gate,
+            own_contracts=OwnContracts(lake, s3, settings.infer_databases),
         )
         return LoaderHandler(loading, parts.bus)
 

@@ -17,6 +17,7 @@ from headrace_loader.bringing import bring
 from headrace_loader.files import Files, Rows
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded, Unloaded
+from headrace_loader.own_contracts import OwnContracts
 from headrace_loader.placing import Placement, place
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.sifting.converting import unknown_locales
@@ -54,6 +55,7 @@ class Loading:
         contract_wait_seconds: how long a drop waits for its table's contract.
         loads: how many may be under way at a time, batches of small ones aside.
         gate: closed while more wait than can be under way.
+        own_contracts: makes the contract of a table that has none; None for nobody.
         files: opens the drops' files.
     """
 
@@ -65,12 +67,14 @@ class Loading:
         contract_wait_seconds: float,
         loads: int = 4,
         gate: Gate | None = None,
+        own_contracts: OwnContracts | None = None,
     ) -> None:
         self._files = files
         self._warehouse = warehouse
         self._batches = Batches(files.lake, warehouse, transactions=loads)
         self._slots = Slots(loads, gate or Gate())
         self._contract_wait = contract_wait_seconds
+        self._own_contracts = own_contracts
 
     async def load(self, drop: Drop, attempt: int, request: int = 0) -> Outcome:
         """Brings the drop to its end and records it.
@@ -130,7 +134,7 @@ class Loading:
         stored = await self._warehouse.contract(drop, order)
         try:
             if stored is None:
-                raise self._contract_missing(drop, attempt)
+                raise await self._without_contract(drop, attempt)
             return await self._copy(this, stored)
         except PermanentError as error:
             contract_id = stored.contract_id if stored else None
@@ -206,6 +210,13 @@ class Loading:
                 if len(document) > MAX_CONTRACT_BYTES:
                     break  # parse_contract says so; the rest need not be read
         return bytes(document)
+
+    async def _without_contract(self, drop: Drop, attempt: int) -> PermanentError | TransientError:
+        missing = self._contract_missing(drop, attempt)
+        own = self._own_contracts
+        if isinstance(missing, PermanentError) or own is None or not own.makes_for(drop):
+            return missing
+        return await own.make(drop)
 
     def _contract_missing(self, drop: Drop, attempt: int) -> PermanentError | TransientError:
         """Tries are counted, not hours: a drop may have lain in the queue beside its contract

@@ -16,7 +16,7 @@ from typing import IO, Any, Final
 
 import zstandard
 
-from headrace_local.errors import UserError
+from headrace_loader.inference.errors import InferenceError
 
 SAMPLE_BYTES: Final = 64 * 2**20
 _BLOCK_BYTES: Final = 2**20
@@ -43,15 +43,14 @@ def sample_of(file: Path, most_bytes: int = SAMPLE_BYTES) -> Iterator[Sample]:
     """The file's beginning; it is gone with the block.
 
     Raises:
-        UserError: the file cannot be read.
+        InferenceError: the file cannot be read.
     """
     try:
         with _opened(file) as source:
             content = source.read(most_bytes + 1)
     except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile) as error:
-        raise UserError(
+        raise InferenceError(
             f"The file cannot be read: {getattr(error, 'strerror', None) or error}.",
-            str(file),
             "Name a CSV file, plain or packed with gzip, zstd, bzip2, xz or zip.",
         ) from None
     whole = len(content) <= most_bytes

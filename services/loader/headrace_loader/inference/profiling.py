@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import duckdb
 
-from headrace_local.errors import UserError
-from headrace_local.sampling import Sample
+from headrace_loader.inference.errors import InferenceError
+from headrace_loader.inference.sampling import Sample
 
 NULL_MARKERS: Final = ("\\N", "NULL", "null", "NA", "N/A", "None")
 
@@ -85,15 +85,14 @@ def profile_of(sample: Sample) -> Profile:
     """Looks at every value of the sample.
 
     Raises:
-        UserError: DuckDB finds no CSV in it.
+        InferenceError: DuckDB finds no CSV in it.
     """
     with duckdb.connect(config={"memory_limit": "500MB", "threads": 2}) as connection:
         try:
             return _profile(connection, sample)
         except duckdb.Error as error:
-            raise UserError(
+            raise InferenceError(
                 f"No CSV can be made out in the file: {str(error).splitlines()[0]}",
-                str(sample.path.name),
                 "Look at its first lines; or write the contract by hand: docs/contracts.md.",
             ) from None
 

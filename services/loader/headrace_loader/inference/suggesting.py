@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from headrace_local.profiling import ColumnProfile, Profile
+from headrace_loader.inference.profiling import ColumnProfile, Profile
 from headrace_shared.identifiers import RULE, safe_column
 
 _INTEGERS: Final = (("smallint", 2**15), ("integer", 2**31), ("bigint", 2**63))
