@@ -7,7 +7,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -78,7 +78,12 @@ def warehouse_dsn(postgres_server: str) -> Iterator[str]:
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     yield postgres_server.rpartition("/")[0] + f"/{name}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
+    # An autovacuum worker that is at work in it just then may not be ended by us; the database then
+    # stays until the server ends.
+    with (
+        suppress(psycopg.errors.InsufficientPrivilege),
+        psycopg.connect(postgres_server, autocommit=True) as connection,
+    ):
         connection.execute(
             sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
         )

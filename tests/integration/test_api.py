@@ -295,7 +295,7 @@ async def test_reason_and_key_without_a_table_are_told(api: Api) -> None:
     one = drop(table=None)
     api.log(item_of(rejected(one)))
     (item,) = (await api.get("/v1/drops"))["items"]
-    assert item["reason"] == {**FOUL.model_dump(), "bad_rows": []}
+    assert item["reason"] == {**FOUL.model_dump(), "bad_rows": [], "tests": []}
     assert (item["db_name"], item["table_name"], item["file"]) == (None, None, None)
     assert item["superseded_by"] is None
 

@@ -152,6 +152,7 @@ async def test_task_rebuilds_and_says_so(road: Road) -> None:
         "HEADRACE_WAREHOUSE_DSN": road.dsn,
         "HEADRACE_INBOX_URL": road.aws.queue_url("loader"),
         "HEADRACE_BUS_NAME": road.aws.resources.bus,
+        "HEADRACE_QUARANTINE_BUCKET": road.aws.resources.quarantine.name,
     }
     command = [sys.executable, "-m", "headrace_loader.rebuild"]
     done = await asyncio.to_thread(

@@ -145,6 +145,33 @@ def _decoded(
         ) from None
 
 
+async def within_lines(blocks: Blocks, most_bytes: int) -> Blocks:
+    """The blocks as they come.
+
+    Raises:
+        PermanentError: a line is longer, and not only by so much as a block has.
+    """
+    since = 0
+    async for block in blocks:
+        end = max(block.rfind(b"\n"), block.rfind(b"\r"))
+        since = since + len(block) if end < 0 else len(block) - end
+        if since > most_bytes:
+            raise line_too_long(most_bytes)
+        yield block
+
+
+def line_too_long(most_bytes: int) -> PermanentError:
+    """The rejection of a file with such a line."""
+    return PermanentError(
+        Reason(
+            code="line_too_long",
+            message=f"A line of the file, or a record, is longer than {most_bytes:,} bytes.",
+            remedy="Mend the file; or, if its lines are meant to be so long, raise "
+            "HEADRACE_LINE_BYTES_LIMIT of the loader, and replay the drop.",
+        )
+    )
+
+
 async def without_end_marker(blocks: Blocks) -> Blocks:
     r"""The blocks as they come, for servers before Postgres 18.
 

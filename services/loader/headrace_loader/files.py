@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from headrace_loader.csv_stream import within_lines
 from headrace_loader.lake import S3Lake
 from headrace_loader.sheets import CsvSheet, JsonSheet, Sheet, open_sheet
 from headrace_loader.sifting.batches import BadRecord, Batch, Record
@@ -31,7 +32,7 @@ class FileLimits:
 
     Args:
         unpacked: what a packed file may become.
-        line_bytes: the longest line of a file that is sifted.
+        line_bytes: the longest line.
         bad_rows: so many bad rows of a file that is rejected are found.
     """
 
@@ -109,7 +110,7 @@ class PlainRows(_Rows):
     async def into(self, transaction: LoadTransaction, *, staged: bool) -> Found:
         """See `Rows`."""
         sheet = self._sheet
-        blocks = sheet.file.blocks
+        blocks = within_lines(sheet.file.blocks, self._files.limits.line_bytes)
         rows = await transaction.copy(sheet.columns, sheet.dialect, blocks, staged=staged)
         return Found(rows)
 
@@ -134,7 +135,8 @@ class SiftedRows(_Rows):
         sifted = await transaction.sift(statement, self._read, most)
         self._passed = sorted(one.place for one in sifted.passed)
         judged = await transaction.judged(self._sheet.columns, sifted.passed)
-        return Found(sifted.rows, by_number([*sifted.bad, *judged]), sifted.complete)
+        bad = by_number([*sifted.bad, *judged])
+        return Found(sifted.rows, bad[: most + 1], sifted.complete)
 
     async def settle(self, found: Found) -> None:
         """See `Rows`."""

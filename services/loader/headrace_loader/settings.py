@@ -51,7 +51,7 @@ class LoaderSettings(InboxSettings, WarehouseSettings):
         DEFAULT_FILE_LIMITS.line_bytes,
         ge=1024,
         le=1_000_000_000,
-        description="The longest line of a file whose rows are looked at one by one, in bytes.",
+        description="The longest line or record of a file, in bytes.",
     )
     bad_rows_limit: int = Field(
         DEFAULT_FILE_LIMITS.bad_rows,

@@ -17,7 +17,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.errors import Diagnostic
 
 from headrace_loader.sifting.batches import BadRecord, Batch, Fields, Record
-from headrace_loader.sqlstate import copy_errors
+from headrace_loader.sqlstate import CopyRefusedError, copy_errors
 
 _PLACE: Final = re.compile(r"(?P<line>\d+)(?:\D*?\"(?P<column>[^\"]+)\")?")
 
@@ -155,9 +155,14 @@ class Sift:
                     self._sifted.rows = await self._copy(patiently)
         except _EnoughError:
             self._sifted.complete = False
+        except CopyRefusedError as refused:
+            raise self._placed(refused) from refused
         finally:
             self._connection.remove_notice_handler(self._notices)
-        if self._missed:
+        if not self._sifted.complete:
+            # Notices of what was sent come after the end was decided on.
+            del self._sifted.passed[self._most + 1 :]
+        elif self._missed:
             await self._find_missed()
         return self._sifted
 
@@ -175,6 +180,14 @@ class Sift:
             self._take_notices()
             self._stop_at_enough()
             return cursor.rowcount
+
+    def _placed(self, refused: CopyRefusedError) -> CopyRefusedError:
+        """The refusal with the place in the file, not in what was sent of it."""
+        found = self._window.find(refused.first.line or 0, refused.first.column)
+        if found is None:
+            return refused
+        place = {"line": found.record.line, "record": found.record.number}
+        return CopyRefusedError(refused.first.model_copy(update=place), refused.sqlstate)
 
     def _listen(self) -> None:
         """Has the notices told that have come: the driver reads only when it cannot write, and

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 import msgspec
 import numpy as np
 
+from headrace_loader.csv_stream import line_too_long
 from headrace_loader.sifting.batches import Record
-from headrace_loader.sifting.structure import line_too_long
 from headrace_shared.errors import PermanentError
 from headrace_shared.file_formats import Steps
 from headrace_shared.reasons import Reason

@@ -15,9 +15,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from headrace_shared.errors import PermanentError
+from headrace_loader.csv_stream import line_too_long
 from headrace_shared.file_formats import CsvFormat
-from headrace_shared.reasons import Reason
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Indices: TypeAlias = npt.NDArray[np.intp]
@@ -155,6 +154,8 @@ class RecordScanner:
             return None
         fields = np.diff(enders, prepend=-1)
         ends = separators[enders] + 1
+        if int(np.diff(ends, prepend=0).max()) > self._most:
+            raise line_too_long(self._most)
         lines, source_lines = _lines(plain, ends, quoted=bool(inside.any()))
         whole = self._before_broken(plain, fields, ends, source_lines)
         if whole == 0:
@@ -254,15 +255,3 @@ def _lines(data: Bytes, ends: Indices, *, quoted: bool) -> tuple[Indices, Indice
         return lines, lines
     alone = returns & ~np.append(feeds[1:], False)
     return lines, np.searchsorted(np.flatnonzero(feeds | alone), ends - 1, side="right")
-
-
-def line_too_long(most: int) -> PermanentError:
-    """The rejection of a file with such a line."""
-    return PermanentError(
-        Reason(
-            code="line_too_long",
-            message=f"A line of the file is longer than {most:,} bytes.",
-            remedy="Mend the file; or, if its lines are meant to be so long, raise "
-            "HEADRACE_LINE_BYTES_LIMIT of the loader, and replay the drop.",
-        )
-    )
