@@ -215,7 +215,12 @@ def by_pyarrow(dirty: Dirty, path: Path) -> Seen:  # noqa: ARG001
 
 
 def _shown(value: Any) -> str | None:
-    return None if value is None or value != value else str(value)  # noqa: PLR0124 - NaN
+    """A value as it would be written; that pandas makes moments of days and fractions of whole
+    numbers is not held against it."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        return None
+    text = str(value).removesuffix(" 00:00:00")
+    return text.removesuffix(".0") if isinstance(value, float) else text
 
 
 def verdict(dirty: Dirty, seen: Seen) -> str:

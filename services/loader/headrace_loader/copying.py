@@ -13,7 +13,7 @@ def copy_text_statement(target: sql.Identifier, columns: Iterable[str]) -> sql.C
     """COPY of rows in COPY's own text format; rows with a value that is not of its column's type
     are left out and told of."""
     return sql.SQL(
-        "copy {table} ({columns}) from stdin with (format text, encoding 'UTF8', "
+        "copy {table} ({columns}) from stdin with (format text, header true, encoding 'UTF8', "
         "on_error ignore, log_verbosity verbose)"
     ).format(table=target, columns=sql.SQL(", ").join(map(sql.Identifier, columns)))
 

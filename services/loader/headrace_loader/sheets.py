@@ -63,9 +63,10 @@ class CsvSheet:
 
     def statement(self, target: sql.Identifier) -> sql.Composed:
         """See `Sheet`."""
-        headless = self.dialect.model_copy(update={"header": False})
+        # Of the file's own header nothing is sent; a line of ours stands in its place.
+        dialect = self.dialect.model_copy(update={"header": True})
         names = [column.name for column in self.columns]
-        return copy_statement(target, names, headless, passing_over=True)
+        return copy_statement(target, names, dialect, passing_over=True)
 
     def batches(self, most_bytes: int) -> AsyncIterator[Batch]:
         """See `Sheet`."""

@@ -18,12 +18,19 @@ from psycopg.errors import Diagnostic
 
 from headrace_loader.sifting.batches import BadRecord, Batch, Fields, Record
 from headrace_loader.sqlstate import CopyRefusedError, copy_errors
+from headrace_shared.errors import HeadraceError
 
 _PLACE: Final = re.compile(r"(?P<line>\d+)(?:\D*?\"(?P<column>[^\"]+)\")?")
 
 _WINDOW_BYTES: Final = 12 * 1024 * 1024
 """A notice comes when Postgres has read so far, which is behind what was sent by what the sockets
 between hold: a few megabytes, and seldom more than this."""
+
+PREAMBLE: Final = b"\n"
+"""A first line, which COPY is told to pass over as a header. By its end COPY knows what ends a
+line; before, it counts no line feed within quotes, and every line that it tells would be off:
+`CopyReadLineText` in
+https://git.postgresql.org/gitweb/?p=postgresql.git;a=blob;f=src/backend/commands/copyfromparse.c"""
 
 MOST_RAW_BYTES: Final = 64 * 1024 * 1024
 """Bad records are held in memory until all are known."""
@@ -64,6 +71,11 @@ class Sifted:
     complete: bool = True
 
 
+class MiscountedError(HeadraceError):
+    """COPY tells something else than what was sent to it: a bug, in whose presence nothing may be
+    committed."""
+
+
 class _EnoughError(Exception):
     """There are more bad records than anybody wants to know."""
 
@@ -91,7 +103,7 @@ class _Window:
     """The batches sent last, by the lines that COPY counts, and the rows before them."""
 
     batches: deque[tuple[int, int, Batch]] = field(default_factory=deque)
-    lines: int = 0
+    lines: int = PREAMBLE.count(b"\n")
     rows: int = 0
     held: int = 0
 
@@ -116,7 +128,7 @@ class Sift:
     """One COPY with everything that is found out on the way.
 
     Args:
-        statement: the COPY, which passes over what it cannot take.
+        statement: the COPY, which passes over what it cannot take, and over one line at first.
         read: opens the file.
         most_bad: with more bad records than this the reading stops.
     """
@@ -162,13 +174,22 @@ class Sift:
         if not self._sifted.complete:
             # Notices of what was sent come after the end was decided on.
             del self._sifted.passed[self._most + 1 :]
-        elif self._missed:
+            return self._sifted
+        if self._missed:
             await self._find_missed()
+        self._reconcile()
         return self._sifted
+
+    def _reconcile(self) -> None:
+        """What was sent is loaded or was told of: should that not hold, nothing is believed."""
+        sent, told = self._window.rows, self._sifted.rows + len(self._sifted.passed)
+        if sent != told:
+            raise MiscountedError(f"{sent} rows were sent to COPY, which told of {told}")
 
     async def _copy(self, patiently: Callable[[Awaitable[Any]], Awaitable[Any]]) -> int:
         async with self._read() as batches, self._connection.cursor() as cursor:
             async with cursor.copy(self._statement) as copy:
+                await copy.write(PREAMBLE)
                 while (batch := await patiently(anext(batches, None))) is not None:
                     self._window.add(batch)
                     self._set_aside(batch.bad)

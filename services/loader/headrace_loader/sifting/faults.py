@@ -9,7 +9,7 @@ from typing import Any, Final, LiteralString
 from psycopg import AsyncConnection
 
 from headrace_loader.sifting.batches import BadRecord, Fault
-from headrace_loader.sifting.copying import Passed
+from headrace_loader.sifting.copying import MiscountedError, Passed
 from headrace_loader.sqlstate import MAX_REASON_CHARACTERS, shortened
 from headrace_shared.column_types import canonical_type
 from headrace_shared.contract import Column
@@ -46,16 +46,20 @@ _MOST_VALUES: Final = 2_000
 async def judged(
     connection: AsyncConnection[Any], columns: Sequence[Column], passed: Sequence[Passed]
 ) -> list[BadRecord]:
-    """The records with everything that is wrong with their values."""
+    """The records with everything that is wrong with their values.
+
+    Raises:
+        MiscountedError: Postgres finds nothing wrong with one of them: another one was meant.
+    """
     found: dict[int, list[Fault]] = {index: [] for index in range(len(passed))}
     for place, column in enumerate(columns):
         values = [_value(one, place, column) for one in passed]
         for index, fault in (await _faults(connection, column, values)).items():
             found[index].append(fault)
-    return [
-        BadRecord(one.record, tuple(found[index]) or (_unexplained(one),))
-        for index, one in enumerate(passed)
-    ]
+    unexplained = [passed[index].record.number for index in found if not found[index]]
+    if unexplained:
+        raise MiscountedError(f"nothing is wrong with record {unexplained[0]}, which COPY left out")
+    return [BadRecord(one.record, tuple(found[index])) for index, one in enumerate(passed)]
 
 
 async def _faults(
@@ -102,7 +106,3 @@ def _value(one: Passed, place: int, column: Column) -> str | None:
     if value is None and one.column == column.name:
         return ""  # quoted, so it was no null to Postgres
     return value.replace("\0", "") if value else value
-
-
-def _unexplained(one: Passed) -> Fault:
-    return Fault("type", "a value is not of its column's type", column=one.column)
