@@ -5,6 +5,7 @@ r"""What bad rows cost: files with and without them, beside `psql \copy` of the 
 
 from __future__ import annotations
 
+import csv
 import json
 import statistics
 import sys
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import duckdb
 
 from benchmarks.figure import Figure
 from benchmarks.files import CONTRACT, csv_of
@@ -23,6 +26,7 @@ from tests.running_platform import RunningPlatform, running
 
 MEGABYTES: Final = 100
 PAIRS: Final = 5
+TYPES: Final = {"code": "varchar", "price": "decimal(12,2)"}
 _BAD_EVERY: Final = 1_000
 _ASIDE: Final = {"mode": "quarantine", "max_rows": 100_000}
 
@@ -40,7 +44,7 @@ class _Case:
 def sifting(platform: RunningPlatform, folder: Path) -> Iterator[Figure]:
     """The good file and the same one with a bad row in a thousand, with quarantine on."""
     good = csv_of(folder, MEGABYTES)
-    dirty = spoiled(good)
+    dirty, parquet, lines = spoiled(good), as_parquet(good), as_lines(good)
     make_table(platform, "big")
     aside = CONTRACT | {"on_bad_rows": _ASIDE}
     platform.land("dev/schema/aside/contract.json", json.dumps(aside))
@@ -48,6 +52,8 @@ def sifting(platform: RunningPlatform, folder: Path) -> Iterator[Figure]:
     for case in (
         _Case(f"{MEGABYTES} MB CSV without bad rows, quarantine on", "aside", good, "1.0"),
         _Case(f"{MEGABYTES} MB CSV, 0.1 % bad rows set aside", "aside", dirty, "1.1"),
+        _Case("the same rows as Parquet", "aside", parquet, "none"),
+        _Case("the same rows as newline JSON", "aside", lines, "none"),
     ):
         yield _measured(platform, good, case)
     yield Figure(
@@ -87,6 +93,24 @@ def spoiled(good: Path) -> Path:
             if number and number % _BAD_EVERY == 0:
                 fields[2] = "12,5" if number % 2 else "n/a"
             target.write(",".join(fields))
+    return path
+
+
+def as_parquet(good: Path) -> Path:
+    """The rows of the file as Parquet."""
+    path = good.with_suffix(".parquet")
+    with duckdb.connect() as connection:
+        query = f"copy (select * from read_csv('{good}', types={TYPES})) to '{path}'"
+        connection.execute(query)
+    return path
+
+
+def as_lines(good: Path) -> Path:
+    """The rows of the file as newline JSON."""
+    path = good.with_suffix(".ndjson")
+    with good.open() as source, path.open("w") as target:
+        for row in csv.DictReader(source):
+            target.write(json.dumps(row) + "\n")
     return path
 
 
