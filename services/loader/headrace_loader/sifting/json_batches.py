@@ -49,17 +49,22 @@ class JsonBatch:
 
 def json_batch(make: JsonRows, records: Iterable[Record]) -> JsonBatch:
     """The batch of some records."""
-    rows, bad, sent = [], [], []
+    rows, bad, sent = list[bytes](), [], []
     for record in records:
+        plain = make.line(record.raw)
+        if plain is not None:
+            rows.append(plain)
+            sent.append((record, 0))
+            continue
         try:
             found = make.rows(record.raw)
         except FaultyError as error:
             bad.append(BadRecord(record, error.faults))
             continue
         for which, row in enumerate(found):
-            rows.append(_line(row))
+            rows.append(_line(row).encode())
             sent.append((record, which))
-    return JsonBatch(make, "".join(rows).encode(), bad, sent)
+    return JsonBatch(make, b"\n".join([*rows, b""]), bad, sent)
 
 
 async def json_batches(
@@ -87,4 +92,4 @@ async def json_batches(
 
 
 def _line(row: Sequence[str | None]) -> str:
-    return "\t".join(["\\N" if one is None else one.translate(_TEXT) for one in row]) + "\n"
+    return "\t".join(["\\N" if one is None else one.translate(_TEXT) for one in row])

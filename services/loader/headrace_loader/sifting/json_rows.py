@@ -24,6 +24,9 @@ _object: Final = msgspec.json.Decoder(_Object)
 _array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _string: Final = msgspec.json.Decoder(str)
 
+_SPECIAL: Final = (b"\\", b"\n", b"\t", b"\r")
+"""What stands for something else in COPY's text format."""
+
 _OBJECT, _ARRAY, _STRING, _NULL = b'{["n'
 
 
@@ -54,6 +57,15 @@ class JsonRows:
         self._known = None if written.unknown == "ignore" else frozenset(first_steps)
         self._is_json = [one.type in ("json", "jsonb") for one in columns]
         self._required = [place for place, one in enumerate(columns) if not one.nullable]
+        plain = not self._explode and not converters and all(len(one) == 1 for one in self._paths)
+        self._plan = (
+            [
+                (str(steps[0]), one.nullable, is_json)
+                for steps, one, is_json in zip(self._paths, columns, self._is_json, strict=True)
+            ]
+            if plain
+            else None
+        )
 
     def rows(self, record: bytes) -> list[list[str | None]]:
         """The rows of a record, their values in the order of the columns.
@@ -65,6 +77,33 @@ class JsonRows:
         if self._known is not None and not self._explode and not root.keys() <= self._known:
             raise FaultyError(_unknown(root, self._known))
         return [self._row(scopes) for scopes in self._scopes([root], 0)]
+
+    def line(self, record: bytes) -> bytes | None:
+        """The one row of a record in COPY's text format, without its line end; None if it takes
+        `rows` to say what it is.
+
+        It is for the many: a text without escapes is in that format what it is in JSON.
+        """
+        if self._plan is None or any(map(record.__contains__, _SPECIAL)):
+            return None
+        try:
+            record.decode()
+            root = _object.decode(record)
+        except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+            return None
+        found, fields = 0, list[bytes]()
+        for name, nullable, is_json in self._plan:
+            raw = root.get(name)
+            content = b"null" if raw is None else bytes(raw)
+            found += raw is not None
+            if content[0] == _NULL:
+                if not nullable:
+                    return None
+                content = b"\\N"
+            elif content[0] == _STRING and not is_json:
+                content = content[1:-1]
+            fields.append(content)
+        return b"\t".join(fields) if self._known is None or found == len(root) else None
 
     def _scopes(self, scopes: list[_Object], depth: int) -> Iterator[list[_Object]]:
         """The objects that a row is looked for in, the innermost first."""
