@@ -66,6 +66,10 @@ class Batch(Protocol):
         """The records that are not in the payload."""
 
     @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes."""
+
+    @property
     def rows(self) -> int:
         """How many rows the payload has."""
 

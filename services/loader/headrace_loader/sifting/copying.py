@@ -22,7 +22,7 @@ from headrace_shared.errors import HeadraceError
 
 _PLACE: Final = re.compile(r"(?P<line>\d+)(?:\D*?\"(?P<column>[^\"]+)\")?")
 
-_WINDOW_BYTES: Final = 12 * 1024 * 1024
+_WINDOW_BYTES: Final = 24 * 1024 * 1024
 """A notice comes when Postgres has read so far, which is behind what was sent by what the sockets
 between hold: a few megabytes, and seldom more than this."""
 
@@ -111,9 +111,9 @@ class _Window:
         self.batches.append((self.lines, self.rows, batch))
         self.lines += batch.lines
         self.rows += batch.rows
-        self.held += len(batch.payload)
+        self.held += batch.weight
         while self.held > _WINDOW_BYTES and len(self.batches) > 1:
-            self.held -= len(self.batches.popleft()[2].payload)
+            self.held -= self.batches.popleft()[2].weight
 
     def find(self, line: int, column: str | None) -> Passed | None:
         """The row that COPY knows by this line, if its batch is still here."""

@@ -112,6 +112,12 @@ class CsvBatch:
         return [BadRecord(self._record(index), faults) for index, faults in self._faults.items()]
 
     @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes."""
+        records = self._records
+        return len(records.data) + records.separators.nbytes + 4 * records.ends.nbytes
+
+    @property
     def rows(self) -> int:
         """How many rows the payload has."""
         return len(self._sent)

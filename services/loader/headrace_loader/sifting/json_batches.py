@@ -14,6 +14,9 @@ from headrace_shared.file_formats import JsonFormat, json_path
 
 _HEAD_BYTES: Final = 1_048_576
 
+_RECORD_BYTES: Final = 300
+"""What Python's objects for one record take beside its bytes."""
+
 _TEXT: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 """https://www.postgresql.org/docs/current/sql-copy.html (Text Format)"""
 
@@ -31,6 +34,12 @@ class JsonBatch:
     def lines(self) -> int:
         """How many lines the payload has: a row has one."""
         return len(self.sources)
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes."""
+        raw = sum(len(record.raw) for record, _ in self.sources)
+        return len(self.payload) + raw + _RECORD_BYTES * len(self.sources)
 
     @property
     def rows(self) -> int:
