@@ -7,21 +7,18 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
 
 import structlog
 
 from benchmarks import measures
 from benchmarks.batching import batching
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, table_of
+from benchmarks.keeping import keep
 from benchmarks.recovery import recovery
 from benchmarks.verifying import verifying
 from headrace_local.platform import PlatformOptions
 from headrace_local.ports import free_port
 from tests.running_platform import running
-
-README: Final = Path(__file__).with_name("README.md")
-_BEGIN, _END = "<!-- figures: make bench -->", "<!-- end of figures -->"
 
 
 def main() -> None:
@@ -54,12 +51,7 @@ def _told(figure: Figure) -> Figure:
 
 
 def _keep(figures: list[Figure]) -> None:
-    rows = [f"| {one.what} | {one.figure} | {one.beside} |" for one in figures]
-    text = README.read_text()
-    before, after = text.partition(_BEGIN)[0], text.partition(_END)[2]
-    table = "\n".join(["| what | figure | beside |", "|---|---|---|", *rows])
-    where = f"{time.strftime('%Y-%m-%d', time.gmtime())}, {measures.machine()}."
-    README.write_text(f"{before}{_BEGIN}\n{table}\n\n{where}\n{_END}{after}")
+    keep("make bench", table_of(figures))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 r"""Dirty files: what Headrace and its peers load, refuse, change and tell.
 
-`python -m benchmarks.dirty` prints a table. The peers are used as their documentation suggests for
-files that may be dirty: `psql \copy`; DuckDB's `read_csv` with `store_rejects`; pandas with
+`python -m benchmarks.dirty` prints a table, and keeps it. The peers are used as their
+documentation suggests for files that may be dirty: `psql \copy`; DuckDB's `read_csv` with `store_rejects`; pandas with
 `on_bad_lines="skip"`; pyarrow with an `invalid_row_handler`. pandas is not among our own
 dependencies: `pip install pandas`, or it is left out.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.csv
 
+from benchmarks.keeping import keep
 from headrace_local.platform import PlatformOptions
 from headrace_local.ports import free_port
 from tests.running_platform import RunningPlatform, running
@@ -226,7 +228,8 @@ def _shown(value: Any) -> str | None:
 def verdict(dirty: Dirty, seen: Seen) -> str:
     """In words: what was loaded, lost, changed, let in and told."""
     if seen.refused:
-        return f"refuses the file: {seen.refused[:60]}"
+        what = re.sub(r"\"/[^\"]+\"", "", seen.refused)
+        return f"refuses the file: {what[:60].strip()}"
     by_id = {str(row[0]): row for row in seen.rows}
     right = sum(by_id.get(number) == row for number, row in dirty.good.items())
     changed = sum(number in by_id and by_id[number] != row for number, row in dirty.good.items())
@@ -265,6 +268,7 @@ def main() -> None:
                 cells = [verdict(dirty, load(dirty, path)) for load in peers.values()]
                 out.write(f"| {dirty.what} | {' | '.join(cells)} |\n")
     sys.stdout.write(out.getvalue())
+    keep("python -m benchmarks.dirty", out.getvalue())
 
 
 if __name__ == "__main__":

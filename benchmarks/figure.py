@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -12,3 +13,9 @@ class Figure:
     what: str
     figure: str
     beside: str
+
+
+def table_of(figures: Iterable[Figure]) -> str:
+    """The figures as a table."""
+    rows = [f"| {one.what} | {one.figure} | {one.beside} |" for one in figures]
+    return "\n".join(["| what | figure | beside |", "|---|---|---|", *rows])

@@ -1,6 +1,6 @@
 r"""What bad rows cost: files with and without them, beside `psql \copy` of the good file.
 
-`python -m benchmarks.sifting` prints these figures alone.
+`python -m benchmarks.sifting` measures, prints and keeps them.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, table_of
 from benchmarks.files import CONTRACT, csv_of
+from benchmarks.keeping import keep
 from benchmarks.measures import empty, load, make_table, peak_megabytes, psql_copy, work_seconds
 from headrace_local.platform import PlatformOptions
 from headrace_local.ports import free_port
@@ -119,17 +120,20 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def alone(measure: Callable[[RunningPlatform, Path], Iterator[Figure]]) -> None:
-    """One measurement on a platform of its own, printed."""
+def main() -> None:
+    """The measurements on a platform of their own, printed and kept in the README."""
+    figures = []
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
         options = PlatformOptions(
             data_dir=Path(name) / "data", ephemeral=True, api_port=free_port()
         )
         with running(options) as platform:
-            for figure in measure(platform, Path(name)):
+            for figure in sifting(platform, Path(name)):
+                figures.append(figure)
                 sys.stdout.write(f"{figure.what}: {figure.figure}  {figure.beside}\n")
                 sys.stdout.flush()
+    keep("python -m benchmarks.sifting", table_of(figures))
 
 
 if __name__ == "__main__":
-    alone(sifting)
+    main()
