@@ -1,9 +1,9 @@
 r"""Dirty files: what Headrace and its peers load, refuse, change and tell.
 
 `python -m benchmarks.dirty` prints a table, and keeps it. The peers are used as their
-documentation suggests for files that may be dirty: `psql \copy`; DuckDB's `read_csv` with `store_rejects`; pandas with
-`on_bad_lines="skip"`; pyarrow with an `invalid_row_handler`. pandas is not among our own
-dependencies: `pip install pandas`, or it is left out.
+documentation suggests for files that may be dirty: `psql \copy`; DuckDB's `read_csv` with
+`store_rejects`; pandas with `on_bad_lines="skip"`; pyarrow with an `invalid_row_handler`. pandas
+is not among our own dependencies: `pip install pandas`, or it is left out.
 """
 
 from __future__ import annotations
