@@ -1,7 +1,6 @@
 """The contract: the JSON document, dropped with action `schema`, that says what a table holds.
 
-What a document may say and this version does not do (tests, quarantine) is refused, never
-silently left out.
+What it does not know it refuses, never silently leaves out.
 """
 
 from __future__ import annotations
@@ -39,6 +38,10 @@ MAX_CONTRACT_BYTES: Final = 1_048_576
 MAX_COLUMNS: Final = 1_599
 """Postgres's limit of 1,600 columns, less the lineage column:
 https://www.postgresql.org/docs/current/limits.html"""
+
+MAX_TESTS: Final = 100
+"""Their results travel in one fact, of 256 KiB at most:
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html"""
 
 _MOST_ERRORS_TOLD: Final = 10
 _LONGEST_FAULT: Final = 300
@@ -159,7 +162,9 @@ class Contract(Part):
     delete_flag: _ColumnName | None = None
     evolution: Evolution = Evolution.SAFE
     tests: tuple[DataTest, ...] = Field(
-        (), description="What has to hold for the rows of a drop before they go into the table."
+        (),
+        max_length=MAX_TESTS,
+        description="What has to hold for the rows of a drop before they go into the table.",
     )
     hard_testing: bool = Field(
         default=True,

@@ -26,6 +26,7 @@ _SETTINGS: Final = (
     "delete_flag",
     "evolution",
     "tests",
+    "hard_testing",
     "api",
     "description",
 )
@@ -259,7 +260,16 @@ def _settings(present: Contract | None, wanted: Contract) -> list[str]:
         f"{part.replace('_', ' ')} changed"
         for part in _SETTINGS
         if getattr(present, part) != getattr(wanted, part)
+    ] + [
+        f"column {name} is read otherwise"
+        for name, column in wanted.by_name.items()
+        if name in present.by_name and _reading(present.by_name[name]) != _reading(column)
     ]
+
+
+def _reading(column: Column) -> tuple[object, ...]:
+    """How a column's values are found in a file and written there."""
+    return column.path, column.formats
 
 
 def _unsafe(differences: Sequence[str]) -> Reason:

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from headrace_shared.column_types import canonical_type, widens
 from headrace_shared.contract import Contract, parse_contract
-from headrace_shared.evolution import Chain, Columns, Reshape, TableColumn, Verdict, fold, reshape
+from headrace_shared.evolution import (
+    Chain,
+    Columns,
+    Reshape,
+    TableColumn,
+    Verdict,
+    columns_of,
+    fold,
+    judge,
+    reshape,
+)
 
 ID = {"name": "id", "type": "bigint", "nullable": False}
 NAME = {"name": "name", "type": "varchar(10)"}
@@ -215,3 +225,14 @@ def test_types_that_lose_something_are_no_widening() -> None:
         ("numeric", "numeric(7,4)"),
     ]
     assert not [pair for pair in losing if widens(*pair)]
+
+
+def test_how_a_column_is_read_is_told_as_a_change() -> None:
+    before = parse_contract(b'{"columns": [{"name": "a", "type": "date"}]}')
+    after = parse_contract(
+        b'{"columns": [{"name": "a", "type": "date", "formats": ["%d.%m.%Y"]}], '
+        b'"hard_testing": false}'
+    )
+    verdict = judge(UUID(int=1), columns_of(before), before, after)
+    assert verdict.refusal is None
+    assert verdict.changes == ("hard testing changed", "column a is read otherwise")
