@@ -67,7 +67,7 @@ def quarantined(target: Target, bucket: str, item: DropItem) -> Quarantined:
 
 
 def exported(kept: Quarantined) -> bytes:
-    """The rows as they stood in their file, each once, under its header."""
+    """The rows as they stood in their file, each once, under its header and in its encoding."""
     header = kept.about.get("header")
     lines = [header.encode()] if header else []
     seen: set[Any] = set()
@@ -75,15 +75,18 @@ def exported(kept: Quarantined) -> bytes:
         if row["record"] not in seen:
             seen.add(row["record"])
             lines.append(_raw(row))
-    return b"\n".join([*lines, b""])
+    content = b"\n".join([*lines, b""])
+    encoding = str(kept.about.get("encoding", "utf-8"))
+    return content if encoding == "utf-8" else content.decode().encode(encoding)
 
 
 def mending_name(item: DropItem) -> str:
     """The name by which the log knows a file for one that mends the drop."""
     name = PurePosixPath(_PACKED.sub("", item.file or item.key)).name
-    # Rows of a columnar file are kept as CSV.
-    stem, _, ending = _COLUMNAR.sub(".csv", name).rpartition(".")
-    return f"{stem or ending}{MENDS}{item.drop_id}.{ending}"
+    stem, _, ending = name.rpartition(".")
+    # Rows of a columnar file are kept as CSV, which its name has to tell.
+    more = ".csv" if _COLUMNAR.search(name) else ""
+    return f"{stem or ending}{MENDS}{item.drop_id}.{ending}{more}"
 
 
 def _raw(row: Mapping[str, Any]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import bz2
 import gzip
+import io
 import json
 import lzma
 from collections.abc import Callable
@@ -12,17 +13,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace_loader.outcomes import Loaded, Outcome, Rejected
+from headrace_local.api_client import DropItem
+from headrace_local.quarantined import Quarantined, exported, mending_name
 from headrace_shared.drop import Drop
+from headrace_shared.log_schema import State
 from headrace_shared.quarantine import FORMAT, quarantine_key
 from tests.road import Road
 
-COLUMNS = [
+COLUMNS: list[dict[str, Any]] = [
     {"name": "id", "type": "bigint", "nullable": False},
     {"name": "name", "type": "varchar(10)"},
     {"name": "qty", "type": "smallint"},
@@ -196,6 +202,13 @@ async def test_comments_are_no_rows(road: Road) -> None:
     assert ids(road) == [1, 3]
 
 
+def parquet() -> bytes:
+    out = io.BytesIO()
+    table = pa.table({"id": [1, 2], "name": ["a", "ü"], "qty": ["1", "x"]})
+    pa.parquet.write_table(table, out)
+    return out.getvalue()
+
+
 PACKINGS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
     ".gz": gzip.compress,
@@ -347,3 +360,56 @@ async def test_law_3_every_planted_defect_is_told_at_its_place_and_nothing_else_
     assert outcome.rows + outcome.aside.rows == len(rows)
     with psycopg.connect(road.dsn) as connection:
         assert dict(connection.execute("select id, name from dev.users").fetchall()) == good
+
+
+ACCENTS = "id,name,qty,day\n1,é,1,\n2,ü,x,\n"
+RECORDS = '[{"id": 1},\n{"id": 2, "name": "ü", "qty": "x"}]'
+MENDABLE: dict[str, tuple[dict[str, Any], bytes, str]] = {
+    "utf-16": (
+        {"encoding": "utf-16"},
+        ACCENTS.encode("utf-16"),
+        "a.csv",
+    ),
+    "cp1252": (
+        {"encoding": "cp1252"},
+        ACCENTS.encode("cp1252"),
+        "a.csv",
+    ),
+    "semicolons": ({"delimiter": ";"}, "id;name;qty;day\n1;a;1;\n2;ü;x;\n".encode(), "a.csv"),
+    "no header": ({"header": False}, "1,a,1,\n2,ü,x,\n".encode(), "a.csv"),
+    "json": (
+        {"type": "json"},
+        RECORDS.encode(),
+        "a.json",
+    ),
+    "parquet": ({"type": "parquet"}, parquet(), "a.parquet"),
+    "parquet beside semicolons": ({"delimiter": ";"}, parquet(), "a.parquet"),
+}
+
+
+@pytest.mark.parametrize("how", MENDABLE)
+async def test_what_is_exported_and_mended_is_read_as_its_file_was(road: Road, how: str) -> None:
+    written, body, file = MENDABLE[how]
+    columns = [{**column, "nullable": column["name"] != "id"} for column in COLUMNS]
+    await road.contract(columns=columns, on_bad_rows=SETTING_ASIDE, format=written)
+    drop, outcome = await land(road, body, file)
+    assert isinstance(outcome, Loaded), outcome
+    assert (outcome.rows, outcome.aside.rows) == (1, 1)
+    about, rows = kept(road, drop)
+    item = DropItem(
+        drop_id=drop.drop_id,
+        bucket=drop.bucket,
+        key=drop.key,
+        file=drop.file,
+        state=State.LOADED,
+        landed_timestamp=drop.landed_timestamp,
+    )
+    name, content = mending_name(item), exported(Quarantined(about, rows))
+    encoding = about["encoding"]
+    mended = content.decode(encoding).replace("x", "2").encode(encoding)
+    again = road.land(f"dev/append/users/{name}", mended)
+    assert again.mends == drop.drop_id
+    outcome = await road.loading.load(again, attempt=1)
+    assert isinstance(outcome, Loaded), outcome
+    assert (outcome.rows, outcome.aside.rows) == (1, 0)
+    assert road.scalar("select name from dev.users where id = 2") == "ü"

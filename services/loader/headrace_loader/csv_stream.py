@@ -31,6 +31,9 @@ MAX_HEADER_BYTES: Final = 1_048_576
 _DETECT_BYTES: Final = 1_048_576
 
 _LINE_ENDS: Final = (bytearray(b"\r"), bytearray(b"\n"))
+END_MARKER_GONE: Final = 180_000
+"""The first server version that reads `\\.` in CSV as data."""
+
 _END_MARKER: Final = re.compile(rb"[\r\n]\\\.[\r\n]")
 
 Blocks = AsyncIterator[bytes]
@@ -184,11 +187,11 @@ async def without_end_marker(blocks: Blocks) -> Blocks:
     tail = b"\n"
     async for block in blocks:
         if _END_MARKER.search(tail + block):
-            raise _end_marker()
+            raise end_marker()
         tail = (tail + block)[-3:]
         yield block
     if tail[-3:-2] in b"\r\n" and tail.endswith(b"\\."):
-        raise _end_marker()
+        raise end_marker()
 
 
 def parse_record(record: bytes, dialect: CsvFormat) -> tuple[str, ...]:
@@ -283,7 +286,8 @@ def _first_record_end(head: bytearray, record: re.Pattern[bytes]) -> int | None:
     return end if head[end : end + 1] in _LINE_ENDS else None
 
 
-def _end_marker() -> PermanentError:
+def end_marker() -> PermanentError:
+    """The rejection of a file with a line that older servers take for its end."""
     return PermanentError(
         Reason(
             code="end_marker",

@@ -72,11 +72,11 @@ class Rows(Protocol):
 class _Rows:
     """The rows of a file that is opened; it is opened again only if it has to be read twice."""
 
-    def __init__(self, files: Files, drop: Drop, contract: Contract, header: str | None) -> None:
+    def __init__(self, files: Files, drop: Drop, contract: Contract, sheet: Sheet) -> None:
         self._files = files
         self._drop = drop
         self._contract = contract
-        self._header = header
+        self._header, self._encoding = sheet.header, sheet.encoding
         self._passed: list[int] = []
 
     async def loaded(self, places: Iterable[int]) -> dict[int, Record]:
@@ -91,7 +91,11 @@ class _Rows:
     async def _keep(self, bad: Sequence[BadRecord], *, set_aside: bool) -> None:
         if bad and self._files.quarantine is not None:
             await self._files.quarantine.keep(
-                self._drop, bad, header=self._header, set_aside=set_aside
+                self._drop,
+                bad,
+                header=self._header,
+                encoding=self._encoding,
+                set_aside=set_aside,
             )
 
     @asynccontextmanager
@@ -104,7 +108,7 @@ class PlainRows(_Rows):
     """Every byte goes to COPY as it came; the first row that is bad ends it."""
 
     def __init__(self, files: Files, drop: Drop, contract: Contract, sheet: CsvSheet) -> None:
-        super().__init__(files, drop, contract, sheet.header)
+        super().__init__(files, drop, contract, sheet)
         self._sheet = sheet
 
     async def into(self, transaction: LoadTransaction, *, staged: bool) -> Found:
@@ -123,7 +127,7 @@ class SiftedRows(_Rows):
     """Every bad row is found; what becomes of them the contract says."""
 
     def __init__(self, files: Files, drop: Drop, contract: Contract, sheet: Sheet) -> None:
-        super().__init__(files, drop, contract, sheet.header)
+        super().__init__(files, drop, contract, sheet)
         self._sheet = sheet
         self._is_fresh = True
 

@@ -26,6 +26,9 @@ _COLUMNAR_NAMES: Final = {
     ".feather": "Arrow",
     ".ipc": "Arrow",
 }
+_KEPT_NAMES: Final = tuple(f"{name}.csv" for name in _COLUMNAR_NAMES)
+"""Rows of a columnar file that were kept, and come back mended: `a.mends-<drop id>.parquet.csv`."""
+
 _COLUMNAR: Final = CsvFormat()
 """A columnar file is read as CSV of this kind."""
 
@@ -34,6 +37,8 @@ class Kind(StrEnum):
     """What a file can be."""
 
     CSV = "csv"
+    PLAIN_CSV = "plain csv"
+    """With commas, double quotes, a header and in UTF-8, whatever the contract says."""
     JSON = "json"
     PARQUET = "parquet"
     ARROW = "arrow"
@@ -57,6 +62,8 @@ def kind_of(head: bytes, file: str, written: FileFormat) -> Kind:
         return Kind.PARQUET
     if head.startswith((_ARROW_FILE, _ARROW_STREAM)):
         return Kind.ARROW
+    if bare_name(file).endswith(_KEPT_NAMES):
+        return Kind.PLAIN_CSV
     if isinstance(written, ColumnarFormat):
         raise _mismatch(head, written.type, "as the contract says, or change the contract's format")
     ending = PurePosixPath(bare_name(file)).suffix

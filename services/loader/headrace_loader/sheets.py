@@ -35,6 +35,10 @@ class Sheet(Protocol):
     def header(self) -> str | None:
         """The line that has to stand before rows of the file that are kept; None for none."""
 
+    @property
+    def encoding(self) -> str:
+        """What these rows have to be written in, to be read again."""
+
     def statement(self, target: sql.Identifier) -> sql.Composed:
         """The COPY that takes the batches."""
 
@@ -55,6 +59,11 @@ class CsvSheet:
     def header(self) -> str | None:
         """See `Sheet`."""
         return record_of(self.file.header, self.dialect) if self.file.header else None
+
+    @property
+    def encoding(self) -> str:
+        """See `Sheet`."""
+        return "utf-8" if self.dialect.encoding == "detect" else self.dialect.encoding
 
     @property
     def is_plain(self) -> bool:
@@ -85,6 +94,7 @@ class JsonSheet:
     columns: tuple[Column, ...]
     written: JsonFormat
     header: None = None
+    encoding: str = "utf-8"
 
     def statement(self, target: sql.Identifier) -> sql.Composed:
         """See `Sheet`."""
@@ -120,7 +130,7 @@ async def open_sheet(
     written = format_of(kind, contract.format)
     if isinstance(written, JsonFormat):
         yield JsonSheet(in_utf8(whole, "utf-8"), contract.columns, written)
-    elif kind is Kind.CSV:
+    elif kind in (Kind.CSV, Kind.PLAIN_CSV):
         yield await _csv(whole, written, contract, has_lines=True)
     else:
         async with as_csv(whole, kind) as converted:

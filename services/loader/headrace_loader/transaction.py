@@ -14,7 +14,7 @@ from psycopg import AsyncConnection, sql
 from headrace_loader import chain, ledger, reopening, staging, table
 from headrace_loader.chain import Change
 from headrace_loader.copying import copy_statement
-from headrace_loader.csv_stream import without_end_marker
+from headrace_loader.csv_stream import END_MARKER_GONE, without_end_marker
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Loaded, Outcome, Rejected, Superseded, Unloaded
 from headrace_loader.row_tests import StagedRows
@@ -34,9 +34,6 @@ from headrace_shared.file_formats import CsvFormat
 from headrace_shared.identifiers import LINEAGE_COLUMN
 
 Coming = TypeVar("Coming")
-
-_END_MARKER_GONE: Final = 180_000
-"""The first server version that reads `\\.` in CSV as data."""
 
 _LINEAGE: Final = sql.Identifier(LINEAGE_COLUMN)
 
@@ -164,7 +161,7 @@ class LoadTransaction:
             CopyRefusedError: a row cannot be taken.
             TransientError: the lake does not go on.
         """
-        if self._connection.info.server_version < _END_MARKER_GONE:
+        if self._connection.info.server_version < END_MARKER_GONE:
             blocks = without_end_marker(blocks)
         statement = copy_statement(
             self.destination(staged=staged), [column.name for column in columns], dialect

@@ -16,6 +16,7 @@ from typing import Any, Final
 from psycopg import AsyncConnection, sql
 from psycopg.errors import Diagnostic
 
+from headrace_loader.csv_stream import END_MARKER_GONE, end_marker
 from headrace_loader.sifting.batches import BadRecord, Batch, Fields, Record
 from headrace_loader.sqlstate import CopyRefusedError, copy_errors
 from headrace_shared.errors import HeadraceError
@@ -194,6 +195,7 @@ class Sift:
                     self._window.add(batch)
                     self._set_aside(batch.bad)
                     if batch.payload:
+                        self._look_for_end_marker(batch.payload)
                         await copy.write(batch.payload)
                         self._listen()
                     self._take_notices()
@@ -209,6 +211,12 @@ class Sift:
             return refused
         place = {"line": found.record.line, "record": found.record.number}
         return CopyRefusedError(refused.first.model_copy(update=place), refused.sqlstate)
+
+    def _look_for_end_marker(self, payload: bytes) -> None:
+        if self._connection.info.server_version < END_MARKER_GONE and (
+            payload.startswith(b"\\.\n") or b"\n\\.\n" in payload
+        ):
+            raise end_marker()
 
     def _listen(self) -> None:
         """Has the notices told that have come: the driver reads only when it cannot write, and

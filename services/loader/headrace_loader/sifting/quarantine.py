@@ -29,12 +29,19 @@ class Quarantine:
         self._bucket = bucket
 
     async def keep(
-        self, drop: Drop, bad: Iterable[BadRecord], *, header: str | None, set_aside: bool
+        self,
+        drop: Drop,
+        bad: Iterable[BadRecord],
+        *,
+        header: str | None,
+        encoding: str,
+        set_aside: bool,
     ) -> None:
         """Writes the drop's file anew.
 
         Args:
             header: the file's first line, if it has one.
+            encoding: what header and rows have to be written in, to be read as the file was.
             set_aside: the other rows are loaded; else the whole drop is rejected.
 
         Raises:
@@ -48,6 +55,7 @@ class Quarantine:
             "version_id": drop.version_id,
             "set_aside": set_aside,
             "header": header,
+            "encoding": encoding,
         }
         lines = [about, *map(_told, bad)]
         content = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
