@@ -50,8 +50,12 @@ async def test_hard_failure_rejects_the_drop_and_tells_each_row(road: Road) -> N
     drop, outcome = await land(road, "id,name,qty\n1,a,1\n2,,-5\n3,c,-1\n")
     assert isinstance(outcome, Rejected), outcome
     assert outcome.reason.code == "tests_failed"
-    told = [(row.line, row.column, row.raw) for row in outcome.reason.bad_rows]
-    assert told == [(3, "name", "2,,-5"), (3, "qty", "2,,-5"), (4, "qty", "3,c,-1")]
+    told = [(row.line, row.column, row.value, row.raw) for row in outcome.reason.bad_rows]
+    assert told == [
+        (3, "name", None, "2,,-5"),
+        (3, "qty", "-5", "2,,-5"),
+        (4, "qty", "-1", "3,c,-1"),
+    ]
     assert [one.failing_rows for one in outcome.reason.tests] == [1, 2]
     assert ids(road) == []
     about, _ = kept(road, drop)

@@ -15,6 +15,7 @@ from headrace_loader.csv_stream import (
     MAX_HEADER_BYTES,
     in_utf8,
     open_csv,
+    refuse_end_marker,
     without_end_marker,
 )
 from headrace_loader.unpacking import DEFAULT_LIMITS, unpacked
@@ -199,3 +200,15 @@ async def test_encoding_is_detected(encoding: str) -> None:
     }.get(encoding, "name,city\nRenée,Orléans\nJürgen,Köln\nFrançois,Besançon\n")
     blocks = in_utf8(stream(text.encode(encoding)), "detect")
     assert (await drained(blocks)).decode() == text
+
+
+@pytest.mark.parametrize("lines", [b"\\.\n", b"1,a\n\\.\n2,b\n", b'"a\n\\.\nb"\n'])
+def test_end_marker_in_whole_lines_is_refused(lines: bytes) -> None:
+    with pytest.raises(PermanentError) as raised:
+        refuse_end_marker(lines)
+    assert raised.value.reason.code == "end_marker"
+
+
+@pytest.mark.parametrize("lines", [b"", b"\\.,1\n", b"1,\\.\n", b"\\..\n"])
+def test_what_only_looks_like_an_end_marker_is_not(lines: bytes) -> None:
+    refuse_end_marker(lines)

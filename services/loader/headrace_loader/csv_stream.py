@@ -187,11 +187,24 @@ async def without_end_marker(blocks: Blocks) -> Blocks:
     tail = b"\n"
     async for block in blocks:
         if _END_MARKER.search(tail + block):
-            raise end_marker()
+            raise _end_marker()
         tail = (tail + block)[-3:]
         yield block
     if tail[-3:-2] in b"\r\n" and tail.endswith(b"\\."):
-        raise end_marker()
+        raise _end_marker()
+
+
+def refuse_end_marker(lines: bytes) -> None:
+    r"""Looks for a line `\.`, for servers before Postgres 18.
+
+    Args:
+        lines: whole ones.
+
+    Raises:
+        PermanentError: there is one.
+    """
+    if _END_MARKER.search(b"\n" + lines):
+        raise _end_marker()
 
 
 def parse_record(record: bytes, dialect: CsvFormat) -> tuple[str, ...]:
@@ -286,8 +299,7 @@ def _first_record_end(head: bytearray, record: re.Pattern[bytes]) -> int | None:
     return end if head[end : end + 1] in _LINE_ENDS else None
 
 
-def end_marker() -> PermanentError:
-    """The rejection of a file with a line that older servers take for its end."""
+def _end_marker() -> PermanentError:
     return PermanentError(
         Reason(
             code="end_marker",

@@ -54,8 +54,9 @@ async def _failed(
     """The rows that failed, by their line numbers, with all the tests that they failed."""
     faults: dict[int, list[Fault]] = {}
     for one in errors:
+        values = {row.line_number: row.values for row in one.sample}
         for line in one.line_numbers:
-            faults.setdefault(line, []).append(_fault(one))
+            faults.setdefault(line, []).append(_fault(one, values.get(line, ())))
     if not faults:
         return {}
     places = await staging.places(list(faults))
@@ -66,9 +67,12 @@ async def _failed(
     }
 
 
-def _fault(outcome: TestOutcome) -> Fault:
-    column = outcome.columns[0] if len(outcome.columns) == 1 else None
-    return Fault("test", f"fails the test {outcome.label}", column=column)
+def _fault(outcome: TestOutcome, values: Sequence[str | None]) -> Fault:
+    """What a row fails; `values`: of the test's columns, as far as they were asked for."""
+    reason = f"fails the test {outcome.label}"
+    if len(outcome.columns) != 1:
+        return Fault("test", reason)
+    return Fault("test", reason, outcome.columns[0], values[0] if values else None)
 
 
 def _result(outcome: TestOutcome) -> TestResult:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from psycopg import AsyncConnection, sql
 from psycopg.errors import Diagnostic
 
-from headrace_loader.csv_stream import END_MARKER_GONE, end_marker
+from headrace_loader.csv_stream import END_MARKER_GONE, refuse_end_marker
 from headrace_loader.sifting.batches import BadRecord, Batch, Fields, Record
 from headrace_loader.sqlstate import CopyRefusedError, copy_errors
 from headrace_shared.errors import HeadraceError
@@ -195,7 +195,8 @@ class Sift:
                     self._window.add(batch)
                     self._set_aside(batch.bad)
                     if batch.payload:
-                        self._look_for_end_marker(batch.payload)
+                        if self._connection.info.server_version < END_MARKER_GONE:
+                            refuse_end_marker(batch.payload)
                         await copy.write(batch.payload)
                         self._listen()
                     self._take_notices()
@@ -211,12 +212,6 @@ class Sift:
             return refused
         place = {"line": found.record.line, "record": found.record.number}
         return CopyRefusedError(refused.first.model_copy(update=place), refused.sqlstate)
-
-    def _look_for_end_marker(self, payload: bytes) -> None:
-        if self._connection.info.server_version < END_MARKER_GONE and (
-            payload.startswith(b"\\.\n") or b"\n\\.\n" in payload
-        ):
-            raise end_marker()
 
     def _listen(self) -> None:
         """Has the notices told that have come: the driver reads only when it cannot write, and

@@ -39,7 +39,7 @@ class Found:
     @property
     def aside(self) -> Aside:
         """What is in the quarantine when the other rows are loaded."""
-        kept = [*self.bad, *self.failed]
+        kept = sorted([*self.bad, *self.failed], key=lambda one: one.record.number)
         return Aside(len(kept), told(kept), self.tests)
 
 
