@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace_loader.sifting import structure
-from headrace_loader.sifting.csv_batches import CsvBatch, CsvBatcher, Layout
+from headrace_loader.sifting.csv_batches import CsvBatch, CsvBatcher
+from headrace_loader.sifting.rewriting import Layout
 from headrace_shared.contract import Column
 from headrace_shared.errors import PermanentError
 from headrace_shared.file_formats import CsvFormat

@@ -16,9 +16,10 @@ from headrace_loader.csv_stream import CsvStream, in_utf8, open_csv, record_of
 from headrace_loader.kinds import HEAD_BYTES, Kind, format_of, kind_of
 from headrace_loader.sifting.batches import Batch
 from headrace_loader.sifting.converting import converters_of
-from headrace_loader.sifting.csv_batches import CsvBatcher, Layout, csv_batches
+from headrace_loader.sifting.csv_batches import CsvBatcher, csv_batches
 from headrace_loader.sifting.json_batches import json_batches
 from headrace_loader.sifting.json_rows import JsonRows
+from headrace_loader.sifting.rewriting import Layout
 from headrace_loader.unpacking import UnpackLimits, rejoined, unpacked
 from headrace_shared.contract import Column, Contract
 from headrace_shared.file_formats import CsvFormat, JsonFormat

@@ -13,7 +13,7 @@ import msgspec
 
 from headrace_loader.sifting.batches import Fault
 from headrace_loader.sifting.converting import Converter
-from headrace_loader.sifting.csv_batches import unconverted
+from headrace_loader.sifting.rewriting import unconverted
 from headrace_loader.sqlstate import shortened
 from headrace_shared.contract import Column
 from headrace_shared.file_formats import JsonFormat, Steps, json_path
