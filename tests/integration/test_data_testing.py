@@ -156,3 +156,19 @@ async def test_test_of_a_column_that_is_not_there_is_refused(road: Road) -> None
     outcome = await road.contract(columns=COLUMNS, tests=[{"not_null": "nome"}])
     assert isinstance(outcome, Rejected)
     assert "'nome' is not one of the columns" in outcome.reason.message
+
+
+async def test_bad_rows_reject_before_any_test_does(road: Road) -> None:
+    await road.contract(columns=COLUMNS, tests=TESTS)
+    _, outcome = await land(road, "id,name,qty\nx,a,1\n2,,-5\n")
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason.code == "bad_rows"
+
+
+async def test_rejecting_test_keeps_the_bad_rows_too(road: Road) -> None:
+    await road.contract(columns=COLUMNS, tests=TESTS, on_bad_rows={"mode": "quarantine"})
+    drop, outcome = await land(road, "id,name,qty\nx,a,1\n2,,5\n")
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason.code == "tests_failed"
+    _, rows = kept(road, drop)
+    assert [(row["line"], row["faults"][0]["code"]) for row in rows] == [(2, "type"), (3, "test")]

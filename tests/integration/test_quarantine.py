@@ -96,6 +96,17 @@ async def test_bad_rows_are_set_aside_and_the_others_loaded(road: Road) -> None:
     assert rows[0]["faults"][0]["reason"] == '"12x" is not an integer'
 
 
+async def test_fields_are_read_as_copy_reads_them(road: Road) -> None:
+    await road.contract(columns=COLUMNS, on_bad_rows=SETTING_ASIDE)
+    body = 'id,name,qty,day\n1,a"b,c"d,x,\n2,a"b,c"d,2,\n3,,"",\n'
+    drop, outcome = await land(road, body)
+    assert isinstance(outcome, Loaded), outcome
+    _, rows = kept(road, drop)
+    faults = [(r["line"], f["column"], f["value"]) for r in rows for f in r["faults"]]
+    assert faults == [(2, "qty", "x"), (4, "qty", "")]
+    assert road.scalar("select name from dev.users") == "ab,cd"
+
+
 async def test_mended_rows_load_after_the_header(road: Road) -> None:
     await road.contract(columns=COLUMNS, on_bad_rows=SETTING_ASIDE)
     drop, _ = await land(road, "id,name,qty,day\n1,a,1,\n2,b,x,\n")

@@ -15,6 +15,7 @@ from headrace_loader.csv_stream import (
     MAX_HEADER_BYTES,
     in_utf8,
     open_csv,
+    parse_record,
     refuse_end_marker,
     without_end_marker,
 )
@@ -124,6 +125,11 @@ async def test_quote_never_closed_before_many_short_lines_is_refused_in_one_pass
     block = b"\n" * (256 * 1024)
     error = await refusal([b'"', *[block] * 5])
     assert error.reason.code == "header_unreadable"
+
+
+def test_a_name_longer_than_python_reads_is_refused() -> None:
+    with pytest.raises(PermanentError, match="header_unreadable"):
+        parse_record(b"a" * 2_000_000, PLAIN)
 
 
 async def test_mark_inside_the_gzip_is_taken_off() -> None:

@@ -23,9 +23,6 @@ from headrace_shared.reasons import Reason
 if TYPE_CHECKING:
     import _csv
 
-# How long a field may be is said by limits on lines; the csv module's own is 128 KiB.
-csv.field_size_limit(1 << 30)
-
 MAX_HEADER_BYTES: Final = 1_048_576
 
 _DETECT_BYTES: Final = 1_048_576
@@ -241,15 +238,6 @@ def csv_reader(lines: Iterable[str], dialect: CsvFormat) -> _csv.Reader:
         doublequote=doubled,
         escapechar=None if doubled else dialect.escape_character,
     )
-
-
-def fields_of(record: bytes, dialect: CsvFormat) -> list[str | None]:
-    """The fields of a record of which something is known to be bad: read as well as can be."""
-    try:
-        fields = next(csv_reader([record.decode(errors="replace")], dialect), [])
-    except csv.Error:
-        fields = []
-    return [None if text == dialect.null else text for text in fields or [""]]
 
 
 def record_of(fields: Iterable[str], dialect: CsvFormat) -> str:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from headrace_loader.files import Rows
-from headrace_loader.sifting.batches import BadRecord, Fault
-from headrace_loader.sifting.verdict import Found, told
+from headrace_loader.sifting.batches import BadRecord, Fault, by_number
+from headrace_loader.sifting.verdict import Found, refusal, told
 from headrace_loader.staging import Staging
 from headrace_loader.test_outcomes import TestOutcome
 from headrace_loader.transaction import LoadTransaction
@@ -32,8 +32,8 @@ async def tested(
     Raises:
         PermanentError: a test failed that rejects the drop.
     """
-    if not contract.tests or not found.complete:
-        return found
+    if not contract.tests or refusal(found, contract.on_bad_rows) is not None:
+        return found  # rejected for its bad rows, whatever the others are like
     outcomes = await transaction.run_tests(contract)
     results = tuple(map(_result, outcomes))
     errors = [one for one in outcomes if not one.passed and one.severity is Severity.ERROR]
@@ -42,7 +42,7 @@ async def tested(
         return replace(found, tests=results)
     failed = await _failed(staging, file, errors)
     if contract.hard_testing or any(one.failing_rows and not one.separable for one in errors):
-        await file.refuse([*failed.values()])
+        await file.refuse(by_number([*found.bad, *failed.values()]))
         raise PermanentError(_reason(errors, [*failed.values()], results))
     await staging.leave_out(list(failed))
     return replace(found, rows=found.rows - len(failed), failed=[*failed.values()], tests=results)

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from headrace_loader.csv_stream import within_lines
 from headrace_loader.lake import S3Lake
 from headrace_loader.sheets import CsvSheet, JsonSheet, Sheet, open_sheet
-from headrace_loader.sifting.batches import BadRecord, Batch, Record
-from headrace_loader.sifting.copying import by_number, loaded_records
+from headrace_loader.sifting.batches import BadRecord, Batch, Record, by_number
+from headrace_loader.sifting.copying import loaded_records
 from headrace_loader.sifting.quarantine import Quarantine
 from headrace_loader.sifting.verdict import Found, refusal
 from headrace_loader.transaction import LoadTransaction

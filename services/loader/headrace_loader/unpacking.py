@@ -163,6 +163,7 @@ async def _unzipped(blocks: Blocks, limits: UnpackLimits) -> Blocks:
                 while plain := await asyncio.to_thread(_read, member):
                     gauge.add(len(plain))
                     yield plain
+        # NotImplementedError is zipfile's word for a compression that it does not know.
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise _damaged(Packing.ZIP, error) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,6 +48,11 @@ class BadRecord:
 
     record: Record
     faults: tuple[Fault, ...]
+
+
+def by_number(records: Iterable[BadRecord]) -> list[BadRecord]:
+    """Bad records in the order of their file."""
+    return sorted(records, key=lambda bad: bad.record.number)
 
 
 class Batch(Protocol):

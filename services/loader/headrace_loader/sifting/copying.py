@@ -7,6 +7,7 @@ came with Postgres 17. https://www.postgresql.org/docs/17/sql-copy.html
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -21,7 +22,7 @@ from headrace_loader.sifting.batches import BadRecord, Batch, Fields, Record
 from headrace_loader.sqlstate import CopyRefusedError, copy_errors
 from headrace_shared.errors import HeadraceError
 
-_PLACE: Final = re.compile(r"(?P<line>\d+)(?:\D*?\"(?P<column>[^\"]+)\")?")
+_LINE: Final = re.compile(r"\d+")
 
 _WINDOW_BYTES: Final = 24 * 1024 * 1024
 """A notice comes when Postgres has read so far, which is behind what was sent by what the sockets
@@ -46,13 +47,11 @@ class Passed:
 
     Args:
         place: of all rows that were sent, counted from 0.
-        column: the one that Postgres named.
     """
 
     place: int
     record: Record
     fields: Fields
-    column: str | None
 
 
 @dataclass(slots=True)
@@ -83,17 +82,17 @@ class _EnoughError(Exception):
 
 @dataclass(slots=True)
 class _Notices:
-    """Listens to a COPY: the line, and the column, of each row that it passes over."""
+    """Listens to a COPY: the line of each row that it passes over."""
 
-    heard: list[tuple[int, str | None]] = field(default_factory=list)
+    heard: list[int] = field(default_factory=list)
 
     def __call__(self, notice: Diagnostic) -> None:
         # The last notice counts the others; told by its source, for messages are translated.
-        place = _PLACE.search(notice.message_primary or "")
-        if place is not None and notice.source_function != "CopyFrom":
-            self.heard.append((int(place["line"]), place["column"]))
+        line = _LINE.search(notice.message_primary or "")
+        if line is not None and notice.source_function != "CopyFrom":
+            self.heard.append(int(line[0]))
 
-    def taken(self) -> list[tuple[int, str | None]]:
+    def taken(self) -> list[int]:
         """What was heard since the last time."""
         heard, self.heard = self.heard, []
         return heard
@@ -116,12 +115,12 @@ class _Window:
         while self.held > _WINDOW_BYTES and len(self.batches) > 1:
             self.held -= self.batches.popleft()[2].weight
 
-    def find(self, line: int, column: str | None) -> Passed | None:
+    def find(self, line: int) -> Passed | None:
         """The row that COPY knows by this line, if its batch is still here."""
         for lines, rows, batch in reversed(self.batches):
             if lines < line <= lines + batch.lines:
                 place = batch.place_of(line - lines)
-                return Passed(rows + place, *batch.sent(place), column)
+                return Passed(rows + place, *batch.sent(place))
         return None
 
 
@@ -147,7 +146,7 @@ class Sift:
         self._most = most_bad
         self._notices = _Notices()
         self._window = _Window()
-        self._missed: dict[int, str | None] = {}
+        self._missed: set[int] = set()
         self._sifted = Sifted()
         self._raw_bytes = 0
 
@@ -172,14 +171,15 @@ class Sift:
             raise self._placed(refused) from refused
         finally:
             self._connection.remove_notice_handler(self._notices)
-        if not self._sifted.complete:
-            # Notices of what was sent come after the end was decided on.
-            del self._sifted.passed[self._most + 1 :]
-            return self._sifted
-        if self._missed:
+        sifted = self._sifted
+        if self._missed and (sifted.complete or not (sifted.bad or sifted.passed)):
             await self._find_missed()
-        self._reconcile()
-        return self._sifted
+        if sifted.complete:
+            self._reconcile()
+        else:
+            # Notices of what was sent come after the end was decided on.
+            del sifted.passed[self._most + 1 :]
+        return sifted
 
     def _reconcile(self) -> None:
         """What was sent is loaded or was told of: should that not hold, nothing is believed."""
@@ -207,7 +207,7 @@ class Sift:
 
     def _placed(self, refused: CopyRefusedError) -> CopyRefusedError:
         """The refusal with the place in the file, not in what was sent of it."""
-        found = self._window.find(refused.first.line or 0, refused.first.column)
+        found = self._window.find(refused.first.line or 0)
         if found is None:
             return refused
         place = {"line": found.record.line, "record": found.record.number}
@@ -220,10 +220,10 @@ class Sift:
         self._connection.pgconn.is_busy()
 
     def _take_notices(self) -> None:
-        for line, column in self._notices.taken():
-            found = self._window.find(line, column)
+        for line in self._notices.taken():
+            found = self._window.find(line)
             if found is None:
-                self._missed[line] = column
+                self._missed.add(line)
             else:
                 self._sifted.passed.append(found)
                 self._raw_bytes += len(found.record.raw)
@@ -245,15 +245,10 @@ class Sift:
             async for batch in batches:
                 window.add(batch)
                 lines = range(window.lines - batch.lines + 1, window.lines + 1)
-                for line in [line for line in self._missed if line in lines]:
-                    found = window.find(line, self._missed.pop(line))
+                for line in self._missed.intersection(lines):
+                    found = window.find(line)
                     assert found is not None
                     self._sifted.passed.append(found)
-
-
-def by_number(records: Iterable[BadRecord]) -> list[BadRecord]:
-    """Bad records in the order of their file."""
-    return sorted(records, key=lambda bad: bad.record.number)
 
 
 async def loaded_records(
@@ -266,21 +261,15 @@ async def loaded_records(
         passed: the places of the rows that were sent and passed over, in order.
         wanted: rows by their place among those loaded, counted from 0.
     """
-    sent = {_sent_place(place, passed): place for place in wanted}
+    # So many rows had to be loaded before each that was passed over.
+    loaded_before = [place - others for others, place in enumerate(passed)]
+    sent = {place + bisect_right(loaded_before, place): place for place in wanted}
     before, found = 0, dict[int, Record]()
     async for batch in batches:
-        for place in range(batch.rows) if len(found) < len(sent) else ():
+        for place in range(batch.rows):
             if before + place in sent:
                 found[sent[before + place]] = batch.sent(place)[0]
         before += batch.rows
-    return found
-
-
-def _sent_place(loaded: int, passed: Sequence[int]) -> int:
-    """The place among the rows sent of the row that has this place among those loaded."""
-    place = loaded
-    for one in passed:
-        if one > place:
+        if len(found) == len(sent):
             break
-        place += 1
-    return place
+    return found

@@ -15,7 +15,6 @@ from typing import Final
 
 import numpy as np
 
-from headrace_loader.csv_stream import fields_of
 from headrace_loader.sifting.batches import BadRecord, Fault, Fields, Record
 from headrace_loader.sifting.rewriting import Layout, RecordFields, converted
 from headrace_loader.sifting.structure import Indices, Records, RecordScanner
@@ -110,9 +109,12 @@ class CsvBatch:
 
     def sent(self, place: int) -> tuple[Record, Fields]:
         """The record of a row of the payload, and its values."""
-        record = self._record(int(self._sent[place]))
-        row = record.raw if self._lines_sent is None else self._lines_sent[place][:-1]
-        return record, fields_of(row, self._layout.dialect)
+        index, layout = int(self._sent[place]), self._layout
+        fields = RecordFields(self._records, index).values(layout.dialect)
+        for column, convert in layout.converters.items():
+            value = fields[column]
+            fields[column] = None if value is None else convert(value)
+        return self._record(index), fields
 
     @property
     def after(self) -> _Before:

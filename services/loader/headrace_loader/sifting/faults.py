@@ -53,7 +53,7 @@ async def judged(
     """
     found: dict[int, list[Fault]] = {index: [] for index in range(len(passed))}
     for place, column in enumerate(columns):
-        values = [_value(one, place, column) for one in passed]
+        values = [one.fields[place] for one in passed]
         for index, fault in (await _faults(connection, column, values)).items():
             found[index].append(fault)
     unexplained = [passed[index].record.number for index in found if not found[index]]
@@ -97,12 +97,3 @@ def value_fault(column: Column, value: str, message: str, sqlstate: str) -> Faul
         case _:
             code, reason = "type", shortened(message, MAX_REASON_CHARACTERS)
     return Fault(code, reason, column.name, shown)
-
-
-def _value(one: Passed, place: int, column: Column) -> str | None:
-    if place >= len(one.fields):
-        return None
-    value = one.fields[place]
-    if value is None and one.column == column.name:
-        return ""  # quoted, so it was no null to Postgres
-    return value.replace("\0", "") if value else value

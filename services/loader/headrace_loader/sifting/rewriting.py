@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from headrace_loader.csv_stream import fields_of
 from headrace_loader.sifting.batches import Fault
 from headrace_loader.sifting.converting import Converter
 from headrace_loader.sifting.structure import Records
@@ -43,6 +42,11 @@ class RecordFields:
         width = int(records.fields[index])
         self._separators = records.separators[last - width + 1 : last + 1].tolist()
 
+    def values(self, dialect: CsvFormat) -> list[str | None]:
+        """The values of the fields, as COPY reads them."""
+        spans = map(self.span, range(len(self._separators)))
+        return [value_of(self.data[start:end], dialect) for start, end in spans]
+
     def span(self, place: int) -> tuple[int, int]:
         """Where a field begins and ends in the data."""
         start = self.start if place == 0 else self._separators[place - 1] + 1
@@ -55,20 +59,40 @@ def converted(record: RecordFields, layout: Layout) -> tuple[bytes, tuple[Fault,
     faults = []
     for place, convert in layout.converters.items():
         start, end = record.span(place)
-        raw = record.data[start:end]
-        if raw == dialect.null.encode():
+        text = value_of(record.data[start:end], dialect)
+        if text is None:
             continue
-        text = fields_of(raw, dialect)[0] if dialect.quote.encode() in raw else raw.decode()
         try:
-            value = convert(text or "")
+            value = convert(text)
         except ValueError as error:
-            faults.append(unconverted(layout.columns[place], text or "", error))
+            faults.append(unconverted(layout.columns[place], text, error))
             continue
         if dialect.delimiter in value:
             value = f"{dialect.quote}{value}{dialect.quote}"
         pieces += [record.data[done:start], value.encode()]
         done = end
     return b"".join([*pieces, record.data[done : record.end]]), tuple(faults)
+
+
+def value_of(field: bytes, dialect: CsvFormat) -> str | None:
+    """The value of a field, as COPY reads it: a quote opens and closes wherever it stands, which is
+    not what Python's csv module makes of `a"b,c"d`; what is quoted is never null."""
+    text = field.decode()
+    if dialect.quote not in text:
+        return None if text == dialect.null else text
+    kept, inside, at = list[str](), False, 0
+    while at < len(text):
+        two = text[at : at + 2]
+        if inside and two[0] == dialect.escape_character and two[1:] in (dialect.quote, two[0]):
+            kept.append(two[1])
+            at += 2
+            continue
+        if two[0] == dialect.quote:
+            inside = not inside
+        else:
+            kept.append(two[0])
+        at += 1
+    return "".join(kept)
 
 
 def unconverted(column: Column, text: str, error: ValueError) -> Fault:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from headrace_loader.outcomes import Aside
-from headrace_loader.sifting.batches import BadRecord
+from headrace_loader.sifting.batches import BadRecord, by_number
 from headrace_loader.sqlstate import shortened
 from headrace_shared.contract import OnBadRows
 from headrace_shared.reasons import BadRow, Reason, TestResult
@@ -39,7 +39,7 @@ class Found:
     @property
     def aside(self) -> Aside:
         """What is in the quarantine when the other rows are loaded."""
-        kept = sorted([*self.bad, *self.failed], key=lambda one: one.record.number)
+        kept = by_number([*self.bad, *self.failed])
         return Aside(len(kept), told(kept), self.tests)
 
 
@@ -52,6 +52,8 @@ def refusal(found: Found, policy: OnBadRows) -> Reason | None:
     if policy.mode == "reject":
         return _reason("bad_rows", f"The file has {count}", found)
     most = policy.max_rows
+    if not found.complete and len(found.bad) <= most:
+        return _reason("too_many_bad_rows", f"The file has {count}, too long to be kept", found)
     if not found.complete or len(found.bad) > most:
         told = f"The file has {count}; the contract has at most {most:,} set aside"
         return _reason("too_many_bad_rows", told, found)
