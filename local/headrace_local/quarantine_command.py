@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -18,25 +16,16 @@ from headrace_local.api_client import ApiClient, DropItem
 from headrace_local.errors import UserError
 from headrace_local.figures import clock, count, plain
 from headrace_local.quarantined import Quarantined, exported, mending_name, quarantined
-from headrace_local.query_commands import find_drop
+from headrace_local.query_commands import ApiUrl, AsJson, find_drop
 from headrace_local.render import aligned, bad_rows_table, state_text
 from headrace_local.render import show as print_aligned
 from headrace_local.runs import table_named
-from headrace_local.target import API_VARIABLE, Target, find_target
+from headrace_local.target import find_api, find_quarantine
 
 QUARANTINE_VARIABLE: Final = "QUARANTINE_BUCKET"
 
 _DROP_ID: Final = re.compile(r"[0-9a-f-]{5,36}\Z")
 _MOST_LOOKED_AT: Final = 5_000
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Where the quarantine is, and how much of it is shown."""
-
-    target: Target
-    limit: int
-    as_json: bool
 
 
 def quarantine(
@@ -61,12 +50,8 @@ def quarantine(
         str | None,
         typer.Option(help="The quarantine's bucket.", envvar=QUARANTINE_VARIABLE),
     ] = None,
-    api_url: Annotated[
-        str | None, typer.Option("--api-url", help="Where the API is.", envvar=API_VARIABLE)
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document instead of text.")
-    ] = False,
+    api_url: ApiUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show the rows that could not be loaded, and write them into a file that can be mended.
 
@@ -76,13 +61,9 @@ def quarantine(
 
     headrace quarantine 6b003641 --export .
     """
-    target = find_target(None, api_url, None)
-    if bucket is None and "." not in what:
-        bucket = _bucket_here()
-    asked = _Asked(target, limit, as_json)
-    with ApiClient(target.api_url or "") as api:
+    with ApiClient(find_api(api_url)) as api:
         if "." in what:
-            _list(api, table_named(what), asked)
+            _list(api, table_named(what), limit, as_json=as_json)
             return
         if _DROP_ID.match(what) is None:
             raise UserError(
@@ -92,24 +73,17 @@ def quarantine(
                 "shows it.",
             )
         item = find_drop(api, what)
-    kept = quarantined(target, str(bucket), item)
+    kept = quarantined(find_quarantine(bucket, api_url), item)
     if export is not None:
         _export(kept, item, export)
     else:
-        _show(kept, item, asked)
+        _show(kept, item, limit, as_json=as_json)
 
 
-def _bucket_here() -> str:
-    from headrace_local.target import running_here
-
-    named = os.environ.get(QUARANTINE_VARIABLE)
-    return named or running_here(f"--bucket, or {QUARANTINE_VARIABLE}").quarantine_bucket
-
-
-def _list(api: ApiClient, table: tuple[str, str], asked: _Asked) -> None:
+def _list(api: ApiClient, table: tuple[str, str], limit: int, *, as_json: bool) -> None:
     looked_at = islice(api.drops(table=table), _MOST_LOOKED_AT)
-    found = list(islice((one for one in looked_at if _bad_rows(one)), asked.limit))
-    if asked.as_json:
+    found = list(islice((one for one in looked_at if _bad_rows(one)), limit))
+    if as_json:
         _print_json([one.model_dump(mode="json", exclude_none=True) for one in found])
         return
     if not found:
@@ -143,9 +117,9 @@ def _bad_rows(item: DropItem) -> int:
     return (item.reason.bad_row_count or 0) if item.reason else 0
 
 
-def _show(kept: Quarantined, item: DropItem, asked: _Asked) -> None:
-    if asked.as_json:
-        _print_json({"about": kept.about, "rows": kept.rows[: asked.limit]})
+def _show(kept: Quarantined, item: DropItem, limit: int, *, as_json: bool) -> None:
+    if as_json:
+        _print_json({"about": kept.about, "rows": kept.rows[:limit]})
         return
     rows = len(kept.rows)
     state = "set aside" if kept.about.get("set_aside") else "for which the drop was rejected"
@@ -153,9 +127,9 @@ def _show(kept: Quarantined, item: DropItem, asked: _Asked) -> None:
     out.print(
         f"{count(rows)} bad row{'' if rows == 1 else 's'} {state}: s3://{item.bucket}/{plain(item.key)}"
     )
-    told = list(islice(kept.bad_rows(), asked.limit))
+    told = list(islice(kept.bad_rows(), limit))
     print_aligned(out, bad_rows_table(told))
-    if rows > asked.limit:
+    if rows > limit:
         out.print(f"... and more: --limit {rows} shows all.")
     out.print(f"To mend them: headrace quarantine {item.drop_id} --export {mending_name(item)}")
 

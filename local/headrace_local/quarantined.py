@@ -39,8 +39,8 @@ class Quarantined:
                 yield BadRow.model_validate({**place, **fault})
 
 
-def quarantined(target: Target, bucket: str, item: DropItem) -> Quarantined:
-    """The rows of a drop that are in the quarantine.
+def quarantined(target: Target, item: DropItem) -> Quarantined:
+    """The rows of a drop that are in the quarantine, which is the target's bucket.
 
     Raises:
         UserError: there are none.
@@ -48,10 +48,10 @@ def quarantined(target: Target, bucket: str, item: DropItem) -> Quarantined:
     """
     key = quarantine_key(drop_of(item))
     client = lake_client(target)
-    where = f"s3://{bucket}/{key}"
+    where = f"s3://{target.bucket}/{key}"
     with told_aws_errors(where, right="s3:GetObject", named_by="--bucket"):
         try:
-            content = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            content = client.get_object(Bucket=target.bucket, Key=key)["Body"].read()
         except client.exceptions.NoSuchKey:
             raise UserError(
                 "This drop has no rows in the quarantine.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from headrace_local.errors import UserError
@@ -96,6 +96,18 @@ def find_target(
         endpoint_url=endpoint_url or here.endpoint_url,
         credentials=here.credentials,
     )
+
+
+def find_quarantine(bucket: str | None, api_url: str | None) -> Target:
+    """The quarantine as the target: the bucket that is named, or that of `stack.json`.
+
+    Raises:
+        UserError: nothing names one, and no platform runs here.
+    """
+    if bucket is not None:
+        return find_target(bucket, api_url, None)
+    stack = running_here("--bucket, or QUARANTINE_BUCKET")
+    return replace(target_of(stack), bucket=stack.quarantine_bucket)
 
 
 def find_api(api_url: str | None, environment: Mapping[str, str] = os.environ) -> str:

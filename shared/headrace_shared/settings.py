@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from headrace_shared.identifiers import RULE, safe_schema
 
 PREFIX = "HEADRACE_"
 
@@ -56,6 +58,27 @@ class InboxSettings(ServiceSettings):
     liveness_file: Path | None = Field(
         None, description="A file touched at each turn of the loop, for health checks."
     )
+
+
+ANY_DATABASE: Final = "*"
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return frozenset(name.strip().lower() for name in value.split(",") if name.strip())
+
+
+def _safe(names: frozenset[str]) -> frozenset[str]:
+    unsafe = sorted(name for name in names - {ANY_DATABASE} if safe_schema(name) is None)
+    if unsafe:
+        raise ValueError(f"{unsafe[0]!r} cannot be a database name; use {RULE}")
+    return names
+
+
+Databases = Annotated[frozenset[str], NoDecode, BeforeValidator(_split), AfterValidator(_safe)]
+"""Names of databases, separated by commas; `*` among them is any. Each is a schema of the
+warehouse."""
 
 
 class WarehouseSettings(ServiceSettings):

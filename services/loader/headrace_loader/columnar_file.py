@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+from headrace_loader.spooling import spooled
 from headrace_shared.errors import HeadraceError, PermanentError, TransientError
 from headrace_shared.reasons import Reason
 
@@ -38,12 +38,9 @@ async def as_csv(blocks: AsyncIterator[bytes], kind: str) -> AsyncIterator[Async
         TransientError: likewise: its reader was killed.
         ReaderError: likewise: a bug of ours.
     """
-    with tempfile.NamedTemporaryFile(prefix="headrace-") as kept:
-        async for block in blocks:
-            await asyncio.to_thread(kept.write, block)
-        await asyncio.to_thread(kept.flush)
+    async with spooled(blocks) as path:
         reader = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "headrace_loader.columnar", kind, kept.name,
+            sys.executable, "-m", "headrace_loader.columnar", kind, path,
             stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE,
         )  # fmt: skip
         try:

@@ -6,9 +6,7 @@ story of its own, and whoever wants another one drops it.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import tempfile
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,18 +15,18 @@ from botocore.exceptions import ClientError
 from headrace_loader.inference.asking import suggested
 from headrace_loader.inference.errors import InferenceError
 from headrace_loader.lake import S3Lake
+from headrace_loader.spooling import spooled
 from headrace_shared.aws import error_code, transient_aws_errors
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import PermanentError, TransientError
 from headrace_shared.logging import get_logger
 from headrace_shared.reasons import Reason
+from headrace_shared.settings import ANY_DATABASE
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 _log = get_logger(__name__)
-
-ANY_DATABASE: Final = "*"
 
 _WIDER: Final = {
     "smallint": "bigint",
@@ -90,17 +88,9 @@ class OwnContracts:
         return True
 
     async def _document(self, drop: Drop) -> bytes:
-        with tempfile.NamedTemporaryFile(prefix="headrace-") as kept:
-            taken = 0
-            async with self._lake.open(drop) as blocks:
-                async for block in blocks:
-                    await asyncio.to_thread(kept.write, block)
-                    taken += len(block)
-                    if taken >= _SAMPLE_BYTES:
-                        break
-            await asyncio.to_thread(kept.flush)
+        async with self._lake.open(drop) as blocks, spooled(blocks, _SAMPLE_BYTES) as path:
             try:
-                found = await suggested(kept.name)
+                found = await suggested(path)
             except InferenceError as error:
                 raise _refusal(drop, error) from error
         _log.info("contract.inferred", unsure=len(found.unsure))

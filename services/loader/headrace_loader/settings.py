@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field, field_validator
-from pydantic_settings import NoDecode
+from pydantic import Field
 
 from headrace_loader.files import DEFAULT_FILE_LIMITS, FileLimits
 from headrace_loader.unpacking import DEFAULT_LIMITS, UnpackLimits
-from headrace_shared.settings import InboxSettings, WarehouseSettings
+from headrace_shared.settings import Databases, InboxSettings, WarehouseSettings
 
 
 class LoaderSettings(InboxSettings, WarehouseSettings):
@@ -62,7 +59,7 @@ class LoaderSettings(InboxSettings, WarehouseSettings):
     quarantine_bucket: str = Field(
         description="The bucket in which bad rows are kept.", min_length=1
     )
-    infer_databases: Annotated[frozenset[str], NoDecode] = Field(
+    infer_databases: Databases = Field(
         frozenset(),
         description="The db_names, separated by commas, or `*`, whose tables get a contract from "
         "their first CSV file if nobody has dropped one.",
@@ -72,13 +69,6 @@ class LoaderSettings(InboxSettings, WarehouseSettings):
         gt=0,
         description="How long a load that holds locks waits for bytes of the lake.",
     )
-
-    @field_validator("infer_databases", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return frozenset(name.strip().lower() for name in value.split(",") if name.strip())
 
     @property
     def file_limits(self) -> FileLimits:

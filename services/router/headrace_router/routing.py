@@ -9,11 +9,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from headrace_router.settings import ANY_DATABASE
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import PermanentError
 from headrace_shared.identifiers import RULE, safe_identifier, safe_schema
 from headrace_shared.reasons import Reason
+from headrace_shared.settings import ANY_DATABASE
 
 KEY_FORM: Final = "db_name/action/table_name/file"
 
