@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import duckdb
 from benchmarks.figure import Figure, table_of
 from benchmarks.files import CONTRACT, csv_of
 from benchmarks.keeping import keep
-from benchmarks.measures import empty, load, make_table, peak_megabytes, psql_copy, work_seconds
+from benchmarks.measures import make_table, paired, peak_megabytes
 from headrace_local.platform import PlatformOptions
 from headrace_local.ports import free_port
 from tests.running_platform import RunningPlatform, running
@@ -65,23 +64,11 @@ def sifting(platform: RunningPlatform, folder: Path) -> Iterator[Figure]:
 
 
 def _measured(platform: RunningPlatform, good: Path, case: _Case) -> Figure:
-    ratios, alone, ours, theirs = [], [], [], []
-    for pair in range(PAIRS + 1):
-        empty(platform, "big")
-        peer = psql_copy(platform, good)
-        empty(platform, "big", case.table)
-        key = f"dev/append/{case.table}/{case.what}-{pair}{case.file.suffix}"
-        mine = load(platform, case.file, key)
-        if pair:  # the first pair warms up
-            ratios.append(mine / peer)
-            alone.append(work_seconds(platform, key) / peer)
-            ours.append(mine)
-            theirs.append(peer)
+    pairs = paired(platform, good, case.file, case.table, PAIRS)
     return Figure(
         case.what,
-        f"{spread(ratios)} of psql's time; the loader's work alone {spread(alone)}",
-        f"{statistics.median(ours):.2f} s beside {statistics.median(theirs):.2f} s; "
-        f"limit wanted: {case.wanted}",
+        f"{pairs.whole} of psql's time; the loader's work alone {pairs.alone}",
+        f"{pairs.seconds}; limit wanted: {case.wanted}",
     )
 
 
@@ -113,11 +100,6 @@ def as_lines(good: Path) -> Path:
         for row in csv.DictReader(source):
             target.write(json.dumps(row) + "\n")
     return path
-
-
-def spread(values: list[float]) -> str:
-    """The median, and between what."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def main() -> None:

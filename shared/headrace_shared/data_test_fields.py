@@ -9,9 +9,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidatorFunctionWrapHandler,
@@ -20,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from headrace_shared.file_formats import Part
 from headrace_shared.identifiers import RULE, safe_column, safe_identifier, safe_schema
 
 _MOST: Final = 2**63 - 1
@@ -107,12 +106,6 @@ TableName = Annotated[str, AfterValidator(_table)]
 Scalar = Annotated[bool | int | float | str, WrapValidator(_scalar)]
 Limit = Annotated[int | float | str | None, WrapValidator(_limit)]
 Count = Annotated[int, Field(strict=True, ge=0, le=_MOST)]
-
-
-class Part(BaseModel):
-    """Knows each of its fields, and no others."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class AllowedValues(Part):

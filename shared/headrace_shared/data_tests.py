@@ -27,13 +27,13 @@ from headrace_shared.data_test_fields import (
     Counts,
     Lengths,
     Newest,
-    Part,
     Pattern,
     Reference,
     TestName,
     Text,
     read_duration,
 )
+from headrace_shared.file_formats import Part
 
 _ROWS: Final = re.compile(r"\{\{\s*rows\s*\}\}")
 
