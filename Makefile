@@ -6,7 +6,7 @@ PACKAGES := shared services/router services/loader services/logger services/api 
 INSTALLED_FROM := tools/setup requirements-build.lock requirements-dev.lock $(PACKAGES:=/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format chaos bench lock clean
+.PHONY: help setup demo test check format images chaos bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ check: setup ## formatting, lint, types, and the house's own rules
 format: setup ## format the code and apply the safe fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+images: ## build the container image of every service (BASE_IMAGE, TAG, PREFIX; needs Docker)
+	@tools/images
 
 chaos: setup ## three minutes of crashes and faults, then every table compared with a model (CHAOS_MINUTES, CHAOS_SEED)
 	@$(BIN)/python -m tests.chaos
