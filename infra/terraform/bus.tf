@@ -54,7 +54,6 @@ resource "aws_sqs_queue_policy" "undelivered" {
 
 # A replay of the archive brings facts again, in any order: every service takes them so.
 resource "aws_cloudwatch_event_archive" "facts" {
-  count            = var.emulated ? 0 : 1
   name             = var.name
   description      = "Every fact, for a replay after a fault"
   event_source_arn = aws_cloudwatch_event_bus.facts.arn

@@ -73,7 +73,6 @@ locals {
     log_retention_days = var.log_retention_days
     kms_key_arn        = var.kms_key_arn
     autoscaling        = var.autoscaling
-    steady             = !var.emulated
     alarm_topic_arn    = aws_sns_topic.alerts.arn
   }
 }

@@ -8,7 +8,6 @@ module "network" {
   cidr_block         = var.network.cidr_block
   availability_zones = var.network.availability_zones
   public             = var.api_exposure.public
-  flow_logs          = !var.emulated
   log_retention_days = var.log_retention_days
   kms_key_arn        = var.kms_key_arn
 }

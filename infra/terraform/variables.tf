@@ -312,7 +312,7 @@ variable "tags" {
 }
 
 variable "emulated" {
-  description = "Whether this is applied to an AWS emulator: buckets are addressed by path, and what an emulator lacks is left out (see emulated.tf)."
+  description = "Whether this is applied to an AWS emulator: buckets are addressed by path."
   type        = bool
   default     = false
   nullable    = false

@@ -122,7 +122,6 @@ resource "aws_route_table_association" "public" {
 # --- Who spoke with whom --------------------------------------------------------------------------
 
 resource "aws_cloudwatch_log_group" "flows" {
-  count             = var.flow_logs ? 1 : 0
   name              = "/headrace/${var.name}/network"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
@@ -140,33 +139,28 @@ data "aws_iam_policy_document" "flows_trust" {
 }
 
 resource "aws_iam_role" "flows" {
-  count              = var.flow_logs ? 1 : 0
   name               = "${var.name}-flow-logs"
   description        = "Lets the VPC write who spoke with whom"
   assume_role_policy = data.aws_iam_policy_document.flows_trust.json
 }
 
 data "aws_iam_policy_document" "flows" {
-  count = var.flow_logs ? 1 : 0
-
   statement {
     sid       = "WriteFlows"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
-    resources = ["${aws_cloudwatch_log_group.flows[0].arn}:*"]
+    resources = ["${aws_cloudwatch_log_group.flows.arn}:*"]
   }
 }
 
 resource "aws_iam_role_policy" "flows" {
-  count  = var.flow_logs ? 1 : 0
   name   = "flows"
-  role   = aws_iam_role.flows[0].id
-  policy = data.aws_iam_policy_document.flows[0].json
+  role   = aws_iam_role.flows.id
+  policy = data.aws_iam_policy_document.flows.json
 }
 
 resource "aws_flow_log" "this" {
-  count           = var.flow_logs ? 1 : 0
   vpc_id          = aws_vpc.this.id
   traffic_type    = "REJECT"
-  log_destination = aws_cloudwatch_log_group.flows[0].arn
-  iam_role_arn    = aws_iam_role.flows[0].arn
+  log_destination = aws_cloudwatch_log_group.flows.arn
+  iam_role_arn    = aws_iam_role.flows.arn
 }

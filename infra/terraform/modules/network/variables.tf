@@ -28,12 +28,6 @@ variable "public" {
   nullable    = false
 }
 
-variable "flow_logs" {
-  description = "Whether refused connections are written to a log."
-  type        = bool
-  nullable    = false
-}
-
 variable "log_retention_days" {
   description = "Days that flow logs are kept."
   type        = number

@@ -109,7 +109,7 @@ resource "aws_ecs_service" "scaled" {
   deployment_maximum_percent         = 200
   health_check_grace_period_seconds  = var.target_group_arn == null ? null : 60
   propagate_tags                     = "SERVICE"
-  wait_for_steady_state              = var.platform.steady
+  wait_for_steady_state              = true
 
   deployment_circuit_breaker {
     enable   = true
@@ -152,7 +152,7 @@ resource "aws_ecs_service" "fixed" {
   deployment_maximum_percent         = 200
   health_check_grace_period_seconds  = var.target_group_arn == null ? null : 60
   propagate_tags                     = "SERVICE"
-  wait_for_steady_state              = var.platform.steady
+  wait_for_steady_state              = true
 
   deployment_circuit_breaker {
     enable   = true

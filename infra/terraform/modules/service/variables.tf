@@ -19,7 +19,6 @@ variable "platform" {
     log_retention_days = number
     kms_key_arn        = optional(string)
     autoscaling        = bool
-    steady             = bool
     alarm_topic_arn    = string
   })
   nullable = false
