@@ -203,12 +203,14 @@ variable "api_exposure" {
     Who reaches the API. By default an internal load balancer answers inside the VPC (`allowed_cidrs`: the VPC's own).
     `public = true` puts it on the internet; then `certificate_arn` (ACM, for TLS) and `allowed_cidrs` are needed, and a WAF
     lets one address ask `requests_per_5_minutes` times. The API itself does not know its callers yet.
+    `access_log_bucket` names a bucket of yours for the load balancer's access log.
   TEXT
   type = object({
     public                 = optional(bool, false)
     certificate_arn        = optional(string)
     allowed_cidrs          = optional(list(string), [])
     requests_per_5_minutes = optional(number, 2000)
+    access_log_bucket      = optional(string)
     deletion_protection    = optional(bool, true)
     url                    = optional(string)
   })
