@@ -9,7 +9,7 @@ module "api" {
   target_group_arn      = aws_lb_target_group.api.arn
   image_repository_arns = var.image_repository_arns
   policy_json           = data.aws_iam_policy_document.api.json
-  secrets               = { HEADRACE_CURSOR_SECRET = aws_secretsmanager_secret.cursors.arn }
+  secrets               = { HEADRACE_CURSOR_SECRET = coalesce(var.cursor_secret.arn, one(aws_secretsmanager_secret.cursors[*].arn)) }
 
   environment = merge(local.common_environment, local.warehouse_environment, {
     HEADRACE_LOG_TABLE = aws_dynamodb_table.log.name
@@ -54,7 +54,8 @@ data "aws_iam_policy_document" "api" {
 
 # Signs the cursors of pages, the same in every task. Made by AWS, and in neither plan nor state.
 resource "aws_secretsmanager_secret" "cursors" {
-  #checkov:skip=CKV2_AWS_57:It signs the cursors of pages and guards no data. It is changed by raising secret_string_wo_version (README).
+  #checkov:skip=CKV2_AWS_57:It signs the cursors of pages and guards no data. It is changed by raising cursor_secret.generation (README).
+  count                   = var.cursor_secret.arn == null ? 1 : 0
   name                    = "${var.name}/api-cursors"
   description             = "Signs the cursors of the API's pages; change it and open pages begin anew"
   kms_key_id              = var.kms_key_arn
@@ -62,14 +63,17 @@ resource "aws_secretsmanager_secret" "cursors" {
 }
 
 ephemeral "aws_secretsmanager_random_password" "cursors" {
+  provider            = aws.secrets
+  count               = var.cursor_secret.arn == null ? 1 : 0
   password_length     = 48
   exclude_punctuation = true
 }
 
 resource "aws_secretsmanager_secret_version" "cursors" {
-  secret_id                = aws_secretsmanager_secret.cursors.id
-  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.cursors.random_password
-  secret_string_wo_version = 1
+  count                    = var.cursor_secret.arn == null ? 1 : 0
+  secret_id                = aws_secretsmanager_secret.cursors[0].id
+  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.cursors[0].random_password
+  secret_string_wo_version = var.cursor_secret.generation
 }
 
 # --- The load balancer ----------------------------------------------------------------------------

@@ -101,6 +101,14 @@ variable "services" {
     condition     = try(var.services["verifier"].maximum_tasks, 1) == null ? true : try(var.services["verifier"].maximum_tasks, 1) <= 1
     error_message = "One verifier is enough; 0 tasks turn it off."
   }
+
+  # Who may describe a task definition reads its environment.
+  validation {
+    condition = !anytrue(flatten([
+      for s in values(var.services) : [for value in values(coalesce(s.environment, {})) : can(regex("(?i)password\\s*=|://[^/@\\s]+:[^/@\\s]+@", value))]
+    ]))
+    error_message = "A password stands in an environment: put it into the warehouse's secret."
+  }
 }
 
 variable "autoscaling" {
@@ -226,6 +234,16 @@ variable "api_exposure" {
     condition     = var.api_exposure.requests_per_5_minutes >= 100
     error_message = "WAF counts at least 100 requests in 5 minutes."
   }
+}
+
+variable "cursor_secret" {
+  description = "The secret that signs the cursors of the API's pages. It is made here, and anew when `generation` is raised (the API's tasks take it when they start); or `arn` names one of yours."
+  type = object({
+    arn        = optional(string)
+    generation = optional(number, 1)
+  })
+  default  = {}
+  nullable = false
 }
 
 # --- Alerts ---------------------------------------------------------------------------------------
