@@ -1,7 +1,7 @@
 """Terraform files as blocks and arguments: as much of HCL as `terraform fmt` leaves to be read.
 
-Formatted text has one shape: a block begins in its level's first column and ends with a brace there,
-and so does an argument that goes over several lines. Tests run `terraform fmt -check` besides.
+Formatted text has one shape: a block begins in its level's first column and ends with a brace
+there, and so does an argument that goes over several lines. A test runs `terraform fmt -check`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _arguments(body: str) -> Iterator[tuple[str, str]]:
 
 
 def _argument_end(lines: list[str], at: int, first: str) -> int:
-    """The last line of an argument: of a heredoc its mark, else the last line that goes on with it."""
+    """The last line of an argument: of a heredoc its mark, else the last that goes on."""
     if heredoc := _HEREDOC.search(first):
         return next(i for i in range(at + 1, len(lines)) if lines[i].strip() == heredoc[1])
     end = at

@@ -315,6 +315,11 @@ run "own_key" {
   }
 
   assert {
+    condition     = one(aws_cloudwatch_event_bus.facts.dead_letter_config).arn == aws_sqs_queue.undelivered.arn && contains(one(one(data.aws_iam_policy_document.undelivered.statement[*]).condition).values, aws_cloudwatch_event_bus.facts.arn)
+    error_message = "A fact that the key could not be used for is not lost."
+  }
+
+  assert {
     condition     = aws_sqs_queue.undelivered.sqs_managed_sse_enabled != true
     error_message = "One key at a time."
   }

@@ -1,0 +1,101 @@
+"""Writes the tables of inputs, outputs and rights into the READMEs under infra/terraform.
+
+`python -m tools.terraform_tables` writes; `make check` and a test fail when a README is behind its
+module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tools.terraform_blocks import TERRAFORM, Block, blocks, modules, text
+from tools.terraform_rights import rights
+
+COMMAND: Final = "python -m tools.terraform_tables"
+
+
+def stale_tables(root: Path) -> list[str]:
+    """READMEs whose tables are not what the module says, or that have no place for them."""
+    folder = root / "infra" / "terraform"
+    return [
+        f"{readme.relative_to(root)}: run {COMMAND}"
+        for readme, wanted in _wanted(folder)
+        if readme.read_text() != wanted
+    ]
+
+
+def with_tables(readme: str, module: Path) -> str:
+    """A README's text with its tables brought up to date.
+
+    Raises:
+        ValueError: the text has no place for a table that the module has something for.
+    """
+    for name, table in _tables(module).items():
+        begin, end = f"<!-- {name}: {COMMAND} -->", f"<!-- end of {name} -->"
+        before, found, rest = readme.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not found or not ended:
+            raise ValueError(f"{module / 'README.md'}: no lines {begin} and {end}")
+        readme = f"{before}{begin}\n{table}\n{end}{after}"
+    return readme
+
+
+def inputs(module: Path) -> str:
+    """The table of a module's variables, the needed ones first."""
+    variables = blocks(module, "variable")
+    variables.sort(key=lambda one: "default" in one.arguments())
+    rows = [
+        f"| `{one.name}` | {_type(one)} | {_default(one)} | {_said(one)} |" for one in variables
+    ]
+    return "\n".join(["| input | type | default | meaning |", "|---|---|---|---|", *rows])
+
+
+def outputs(module: Path) -> str:
+    """The table of a module's outputs."""
+    rows = [f"| `{one.name}` | {_said(one)} |" for one in blocks(module, "output")]
+    return "\n".join(["| output | meaning |", "|---|---|", *rows])
+
+
+def _wanted(folder: Path) -> list[tuple[Path, str]]:
+    readmes = [(module / "README.md", module) for module in modules(folder)]
+    return [(readme, with_tables(readme.read_text(), module)) for readme, module in readmes]
+
+
+def _tables(module: Path) -> dict[str, str]:
+    made: dict[str, Callable[[Path], str]] = {"inputs": inputs, "outputs": outputs}
+    # The root has the rights of the whole.
+    if (module / "modules").is_dir():
+        made["rights"] = rights
+    return {name: make(module) for name, make in made.items()}
+
+
+def _type(variable: Block) -> str:
+    return f"`{_one_line(variable.arguments()['type'])}`"
+
+
+def _default(variable: Block) -> str:
+    default = variable.arguments().get("default")
+    return "needed" if default is None else f"`{_one_line(default)}`"
+
+
+def _said(block: Block) -> str:
+    return " ".join(text(block.arguments()["description"]).split()).replace("|", "\\|")
+
+
+def _one_line(expression: str) -> str:
+    flat = " ".join(expression.split())
+    flat = re.sub(r"(?<=[\w)}\]]) (?=\w+ = )", ", ", flat)
+    return flat.replace("({, ", "({ ").replace("|", "\\|")
+
+
+def main() -> None:
+    """Brings every README up to date."""
+    for readme, wanted in _wanted(TERRAFORM):
+        readme.write_text(wanted)
+
+
+if __name__ == "__main__":
+    main()
