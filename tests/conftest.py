@@ -28,6 +28,7 @@ from headrace_local.provision import Clients, provision
 from headrace_local.resources import REGION, describe
 from headrace_local.supervisor import Program, as_user
 from headrace_shared.aws import AwsClients
+from headrace_shared.warehouse_access import WarehouseAccess
 from tests.real_parts import AwsStack
 from tests.road import Road
 
@@ -93,7 +94,9 @@ def warehouse_dsn(postgres_server: str) -> Iterator[str]:
 async def road(aws_stack: AwsStack, warehouse_dsn: str) -> AsyncIterator[Road]:
     async with AsyncExitStack() as stack:
         warehouse = await stack.enter_async_context(
-            PostgresWarehouse.open(warehouse_dsn, connections=9, lock_timeout_seconds=5)
+            PostgresWarehouse.open(
+                WarehouseAccess(warehouse_dsn), connections=9, lock_timeout_seconds=5
+            )
         )
         s3 = await AwsClients(stack, connections=8).open("s3")
         files = Files(S3Lake(s3), Quarantine(s3, aws_stack.resources.quarantine.name))
