@@ -63,13 +63,15 @@ def aws_stack(aws_port: int, monkeypatch: pytest.MonkeyPatch) -> AwsStack:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The address of the server's first database."""
-    # Not in pytest's own folder: as root, Postgres runs as another user, and any other run of
-    # pytest closes that folder to all but its owner.
-    with TemporaryDirectory(prefix="headrace-test-") as name:
-        folder = Path(name)
-        cluster, port = postgres.prepare(folder, fsync=False), free_port()
-        with _running(postgres.postgres(cluster, port, fsync=False), folder):
-            yield cluster.dsn(port)
+    with _postgres() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[str]:
+    """Likewise, of a server that nobody else is on."""
+    with _postgres() as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -102,6 +104,17 @@ async def road(aws_stack: AwsStack, warehouse_dsn: str) -> AsyncIterator[Road]:
         files = Files(S3Lake(s3), Quarantine(s3, aws_stack.resources.quarantine.name))
         loading = Loading(files, warehouse, contract_wait_seconds=900)
         yield Road(aws_stack, files, loading, warehouse_dsn)
+
+
+@contextmanager
+def _postgres() -> Iterator[str]:
+    # Not in pytest's own folder: as root, Postgres runs as another user, and any other run of
+    # pytest closes that folder to all but its owner.
+    with TemporaryDirectory(prefix="headrace-test-") as name:
+        folder = Path(name)
+        cluster, port = postgres.prepare(folder, fsync=False), free_port()
+        with _running(postgres.postgres(cluster, port, fsync=False), folder):
+            yield cluster.dsn(port)
 
 
 @contextmanager

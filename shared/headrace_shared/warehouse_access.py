@@ -32,6 +32,8 @@ _ALLOW: Final = "allow secretsmanager:GetSecretValue on it for this service's ro
 _ALLOW_KEY: Final = "allow kms:Decrypt on its key for this service's role"
 _NAME_ANOTHER: Final = "make it, or name another one in HEADRACE_WAREHOUSE_SECRET"
 
+_LOOK: Final = "look at what AWS says of this code for GetSecretValue"
+
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
 _REMEDIES: Final[Mapping[str, str]] = {
     "AccessDenied": _ALLOW,
@@ -108,7 +110,7 @@ class WarehouseAccess:
         except ClientError as error:
             code = error_code(error)
             raise WarehouseSecretError(
-                self._secret, f"cannot be read ({code})", _REMEDIES.get(code, _NAME_ANOTHER)
+                self._secret, f"cannot be read ({code})", _REMEDIES.get(code, _LOOK)
             ) from error
         # A secret of bytes has no string.
         return str(answer.get("SecretString", ""))
@@ -141,8 +143,7 @@ _Text = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
 
 
 class _Written(BaseModel):
-    """https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html"""
-
+    # https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     user: _Text = Field(alias="username")
@@ -157,4 +158,4 @@ def _fault(error: ValidationError) -> str:
     if not first["loc"]:
         return "is not a JSON object"
     name = first["loc"][0]
-    return f"has no {name}" if first["type"] == "missing" else f"has a {name} that is none"
+    return f"has no {name}" if first["type"] == "missing" else f"has a wrong {name}"

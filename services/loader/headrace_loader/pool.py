@@ -57,8 +57,8 @@ class WarehousePool(AsyncConnectionPool[AsyncConnection[Any]]):
             open=False,
         )
 
-    async def getconn(self, timeout: float | None = None) -> AsyncConnection[Any]:
-        """As psycopg's, but for the error.
+    async def getconn(self, timeout: float | None = None) -> AsyncConnection[Any]:  # noqa: ASYNC109
+        """As psycopg's, which `connection` calls, but for the error.
 
         Raises:
             psycopg.Error, HeadraceError: why the last connection could not be made.
