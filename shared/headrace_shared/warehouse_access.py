@@ -7,6 +7,7 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from headrace_shared.aws import AwsClients
     from headrace_shared.settings import WarehouseSettings
 
+_READ_SECONDS: Final = 5.0
+"""Less than what an adapter waits for a connection: with all its retries, a client that reaches
+nothing (a network without an endpoint for Secrets Manager) would tell nobody in time."""
+
 _WHAT_A_DSN_SAYS: Final = ("host", "dbname")
 """What libpq would guess from the environment if nobody gave it."""
 
@@ -31,7 +36,6 @@ _AS_RDS_DOES: Final = (
 _ALLOW: Final = "allow secretsmanager:GetSecretValue on it for this service's role"
 _ALLOW_KEY: Final = "allow kms:Decrypt on its key for this service's role"
 _NAME_ANOTHER: Final = "make it, or name another one in HEADRACE_WAREHOUSE_SECRET"
-
 _LOOK: Final = "look at what AWS says of this code for GetSecretValue"
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
@@ -106,7 +110,8 @@ class WarehouseAccess:
     async def _read(self, client: SecretsClient) -> str:
         try:
             with transient_aws_errors(f"reading the warehouse's secret {self._secret}"):
-                answer = await client.get_secret_value(SecretId=self._secret)
+                async with asyncio.timeout(_READ_SECONDS):
+                    answer = await client.get_secret_value(SecretId=self._secret)
         except ClientError as error:
             code = error_code(error)
             raise WarehouseSecretError(

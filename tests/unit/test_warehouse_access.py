@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -196,6 +197,17 @@ async def test_silence_of_secrets_manager_passes(error: Exception) -> None:
         await access.parameters()
     assert not isinstance(raised.value, WarehouseSecretError)
     assert (await access.parameters())["password"] == "p"
+
+
+async def test_secret_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace_shared.warehouse_access._READ_SECONDS", 0.01)
+
+    class Silent:
+        async def get_secret_value(self, *, SecretId: str) -> Mapping[str, Any]:  # noqa: N803
+            return cast("Mapping[str, Any]", await asyncio.Event().wait())
+
+    with pytest.raises(TransientError, match="reading the warehouse's secret s: TimeoutError"):
+        await WarehouseAccess(DSN, "s", Silent()).parameters()
 
 
 async def test_secret_of_bytes_is_refused() -> None:

@@ -15,6 +15,7 @@ from headrace_shared.errors import HeadraceError
 from headrace_shared.warehouse_access import WarehouseAccess
 
 _WAIT_SECONDS: Final = 20.0
+"""More than a secret and a server may take together to say no."""
 
 # A partition of the network leaves a backend in COPY holding its locks for 20 minutes and more,
 # whatever the statement time-outs; keepalives on both sides end it in seconds.
