@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from headrace_shared.settings import WarehouseSettings
 
 _READ_SECONDS: Final = 5.0
-"""Less than what an adapter waits for a connection: with all its retries, a client that reaches
-nothing (a network without an endpoint for Secrets Manager) would tell nobody in time."""
+"""With all its retries, a client that reaches nothing (a network without an endpoint for Secrets
+Manager) takes longer than the loader waits for a connection, and nobody would be told why."""
 
 _WHAT_A_DSN_SAYS: Final = ("host", "dbname")
 """What libpq would guess from the environment if nobody gave it."""
