@@ -37,7 +37,7 @@ def table(model: type[ServiceSettings]) -> str:
     lines = ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in fields:
         default = "needed" if field.is_required() else f"`{field.default}`"
-        default = "none" if default in ("`None`", "`frozenset()`") else default
+        default = "none" if default in ("`None`", "`frozenset()`", "``") else default
         lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |")
     return "\n".join(lines)
 
