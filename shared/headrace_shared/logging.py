@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 
 from headrace_shared.drop import Drop
+from headrace_shared.metrics import EmbeddedMetrics
 from headrace_shared.settings import ServiceSettings
 from headrace_shared.tracing import trace_id
 
@@ -38,7 +39,7 @@ def configure(service: str, settings: ServiceSettings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_shared_processors(),
-            processors=_renderers(settings.log_format),
+            processors=_renderers(settings.log_format, settings.metrics_stack),
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
@@ -74,7 +75,7 @@ def _shared_processors() -> list[Any]:
     ]
 
 
-def _renderers(log_format: str) -> list[Any]:
+def _renderers(log_format: str, metrics_stack: str) -> list[Any]:
     strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if log_format == "console" or (log_format == "auto" and sys.stdout.isatty()):
         plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -82,5 +83,6 @@ def _renderers(log_format: str) -> list[Any]:
     return [
         strip,
         structlog.processors.ExceptionRenderer(_WITHOUT_LOCALS),
+        *([EmbeddedMetrics(metrics_stack)] if metrics_stack else []),
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]

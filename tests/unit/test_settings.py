@@ -1,57 +1,41 @@
-"""Settings that belong together are judged together, and told in one sentence."""
+"""Settings come from the environment, and a wrong one is told in one sentence by its name."""
 
 from __future__ import annotations
 
 import pytest
+from pydantic import Field, ValidationError
 
-from headrace_shared.settings import WarehouseSettings, load_settings
+from headrace_shared.settings import InboxSettings, ServiceSettings, describe
 
-WHERE = {"HEADRACE_WAREHOUSE_DSN": "", "HEADRACE_WAREHOUSE_SECRET": ""}
+ENVIRONMENT = {"HEADRACE_INBOX_URL": "http://sqs/inbox", "HEADRACE_BUS_NAME": "headrace"}
 
 
-def settings(monkeypatch: pytest.MonkeyPatch, **environment: str) -> WarehouseSettings:
-    for name, value in {**WHERE, **environment}.items():
+class Aliased(ServiceSettings):
+    """One setting with a name of ours, one with somebody else's."""
+
+    port: int = Field(description="Ours.")
+    agent_port: int = Field(validation_alias="ECS_AGENT_PORT", description="Theirs.")
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    return load_settings(WarehouseSettings)
 
 
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {"HEADRACE_WAREHOUSE_DSN": "postgresql://u@h/d"},
-        {"HEADRACE_WAREHOUSE_SECRET": "prod/warehouse"},
-        {"HEADRACE_WAREHOUSE_DSN": "host=h dbname=d", "HEADRACE_WAREHOUSE_SECRET": "s"},
-    ],
-)
-def test_warehouse_is_found_by_dsn_or_secret_or_both(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
-) -> None:
-    found = settings(monkeypatch, **environment)
-    assert found.warehouse_dsn == environment.get("HEADRACE_WAREHOUSE_DSN", "")
-    assert found.warehouse_secret == environment.get("HEADRACE_WAREHOUSE_SECRET", "")
+def test_wrong_settings_are_named_as_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECS_AGENT_PORT", "the inner secret")
+    with pytest.raises(ValidationError) as raised:
+        Aliased()
+    told = describe(raised.value)
+    assert told.startswith("Settings: HEADRACE_PORT is missing; ECS_AGENT_PORT is wrong (")
+    assert "secret" not in told
 
 
-@pytest.mark.parametrize(
-    ("environment", "sentence"),
-    [
-        ({}, "HEADRACE_WAREHOUSE_DSN or HEADRACE_WAREHOUSE_SECRET is missing"),
-        ({"HEADRACE_WAREHOUSE_DSN": "hunter2"}, "warehouse_dsn is neither"),
-        (
-            {"HEADRACE_WAREHOUSE_DSN": "hunter2", "HEADRACE_WAREHOUSE_SECRET": "s"},
-            "warehouse_dsn is neither",
-        ),
-    ],
-)
-def test_warehouse_that_cannot_be_found_is_one_sentence(
+def test_address_of_the_ecs_agent_is_read_under_its_own_name(
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    environment: dict[str, str],
-    sentence: str,
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        settings(monkeypatch, **environment)
-    told = capsys.readouterr().err
-    assert ended.value.code == 2
-    assert told.startswith(f"Settings: {sentence}")
-    assert told.count("\n") == 1
-    assert "hunter2" not in told
+    assert InboxSettings().ecs_agent_uri is None
+    monkeypatch.setenv("ECS_AGENT_URI", "http://169.254.170.2/api/1")
+    read = InboxSettings()
+    assert (read.ecs_agent_uri, read.protect_tasks) == ("http://169.254.170.2/api/1", False)
