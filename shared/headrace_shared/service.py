@@ -26,6 +26,7 @@ _log = get_logger(__name__)
 
 _LAG_CHECK_SECONDS: Final = 1.0
 _LAG_WARNING_SECONDS: Final = 0.5
+_TOUCH_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,12 @@ class Liveness:
         """The loop turned just now."""
         if self._path is not None:
             self._path.touch()
+
+    async def keep_touching(self) -> None:
+        """For a service without a loop of its own: touches as long as the event loop turns."""
+        while True:
+            self.touch()
+            await asyncio.sleep(_TOUCH_SECONDS)
 
 
 async def warn_of_lag() -> None:
