@@ -45,7 +45,9 @@ def house(tmp_path: Path) -> Path:
     for folder, dependencies in declared.items():
         write(tmp_path / folder / "pyproject.toml", f"[project]\ndependencies = [{dependencies}]\n")
         write(tmp_path / folder / "README.md", "# For the reader\n")
-    groups = 'build = ["hatchling>=1"]\nemulator = ["pydantic"]\ndev = [{ include-group = "build" }]\n'
+    groups = (
+        'build = ["hatchling>=1"]\nemulator = ["pydantic"]\ndev = [{ include-group = "build" }]\n'
+    )
     write(tmp_path / "pyproject.toml", f"[dependency-groups]\n{groups}")
     write(tmp_path / DEV_LOCK, PYDANTIC + PSYCOPG + HATCHLING)
     write(tmp_path / BUILD_LOCK, HATCHLING)
@@ -122,7 +124,9 @@ def test_client_in_the_else_of_type_checking_is_found(house: Path) -> None:
     assert len(unlocked_imports(house)) == 1
 
 
-@pytest.mark.parametrize("lock", [DEV_LOCK, BUILD_LOCK, EMULATOR_LOCK, "services/api/requirements.lock"])
+@pytest.mark.parametrize(
+    "lock", [DEV_LOCK, BUILD_LOCK, EMULATOR_LOCK, "services/api/requirements.lock"]
+)
 def test_locked_version_without_hash_is_found(house: Path, lock: str) -> None:
     (house / lock).write_text((house / lock).read_text().replace(f" \\\n{HASH}", "", 1))
     [violation] = unhashed(house)
