@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from headrace_shared.drop import Drop
+from headrace_shared.metrics import EmbeddedMetrics
 from headrace_shared.settings import ServiceSettings
 from headrace_shared.tracing import trace_id
 
@@ -35,7 +36,7 @@ def configure(service: str, settings: ServiceSettings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_shared_processors(),
-            processors=_renderers(settings.log_format),
+            processors=_renderers(settings.log_format, settings.metrics_stack),
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
@@ -71,12 +72,16 @@ def _shared_processors() -> list[Any]:
     ]
 
 
-def _renderers(log_format: str) -> list[Any]:
+def _renderers(log_format: str, metrics_stack: str) -> list[Any]:
     strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if log_format == "console" or (log_format == "auto" and sys.stdout.isatty()):
         return [strip, structlog.dev.ConsoleRenderer()]
+    # Without the values of local variables, which is not the default: among them are rows and
+    # connection strings.
+    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [
         strip,
-        structlog.processors.dict_tracebacks,
+        structlog.processors.ExceptionRenderer(tracebacks),
+        *([EmbeddedMetrics(metrics_stack)] if metrics_stack else []),
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]

@@ -28,6 +28,20 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto` is `console` on a terminal and `json` elsewhere."
     )
+    metrics_stack: str = Field(
+        "",
+        # A dimension's value is printable ASCII and begins with no colon:
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html
+        pattern=r"^[A-Za-z0-9._-]{0,128}$",
+        description="Name of the stack under which metrics are written into the log lines "
+        "(CloudWatch embedded metric format); empty: none.",
+    )
+
+    @model_validator(mode="after")
+    def _metrics_are_in_lines_that_are_written(self) -> ServiceSettings:
+        if self.metrics_stack and self.log_level not in ("debug", "info"):
+            raise ValueError("metrics are lines of level info: log_level must let them through")
+        return self
 
 
 class InboxSettings(ServiceSettings):
@@ -57,6 +71,15 @@ class InboxSettings(ServiceSettings):
     )
     liveness_file: Path | None = Field(
         None, description="A file touched at each turn of the loop, for health checks."
+    )
+    protect_tasks: bool = Field(
+        default=False,
+        description="Ask ECS not to scale this task in while it works on messages.",
+    )
+    ecs_agent_uri: str | None = Field(
+        None,
+        validation_alias="ECS_AGENT_URI",
+        description="Where the task's ECS agent answers; ECS sets it by itself.",
     )
 
 
@@ -119,7 +142,13 @@ def _describe_one(location: tuple[int | str, ...], part: object) -> str:
     assert isinstance(part, dict)
     if not location:
         return str(part["msg"]).removeprefix("Value error, ")
-    name = f"{PREFIX}{location[0]}".upper()
+    name = variable(str(location[0]))
     if part["type"] == "missing":
         return f"{name} is missing"
     return f"{name} is wrong ({str(part['msg']).removeprefix('Value error, ')})"
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting. Fields have small letters; an alias, which somebody
+    else's variable has, is the whole name."""
+    return name if name.isupper() else f"{PREFIX}{name}".upper()

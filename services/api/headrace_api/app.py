@@ -19,13 +19,13 @@ from headrace_api import openapi, problems
 from headrace_api.cursors import Cursors
 from headrace_api.log_store import DynamoDBLogStore
 from headrace_api.problems import ApiError
-from headrace_api.routes import Stores, operations, router
+from headrace_api.routes import PROBES, Stores, operations, router
 from headrace_api.settings import ApiSettings
 from headrace_api.warehouse import PostgresReader
 from headrace_shared.aws import AwsClients
 from headrace_shared.errors import TransientError
+from headrace_shared.liveness import Liveness
 from headrace_shared.logging import get_logger
-from headrace_shared.service import Liveness
 
 _log = get_logger(__name__)
 
@@ -111,6 +111,9 @@ async def _answer(
         method=request.method,
         path=request.url.path,
         status=response.status_code,
+        status_class=f"{response.status_code // 100}xx",
+        # Not somebody's question: a load balancer asks every few seconds.
+        probe=request.url.path in PROBES,
         duration_ms=round((time.monotonic() - started) * 1000),
     )
     return response

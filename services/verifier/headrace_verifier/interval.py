@@ -11,8 +11,8 @@ from typing import Final
 
 from headrace_shared.backoff import full_jitter
 from headrace_shared.errors import TransientError
+from headrace_shared.liveness import Liveness
 from headrace_shared.logging import get_logger
-from headrace_shared.service import Liveness
 from headrace_verifier.differences import Difference
 from headrace_verifier.ledger import Ledger
 from headrace_verifier.settings import VerifierSettings
@@ -77,7 +77,12 @@ class Interval:
 
     async def _once(self) -> None:
         tally = await verify(self._settings, self._settings.plan, Logged(), resume=True)
-        _log.info("verification.finished", left=tally.left, **tally.as_json())
+        _log.info(
+            "verification.finished",
+            differences=tally.found.total(),
+            left=tally.left,
+            **tally.as_json(),
+        )
 
 
 def _tell_failed(error: TransientError, pause: float, *, is_first: bool) -> None:
