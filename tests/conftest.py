@@ -3,11 +3,8 @@ resources (by prefix) and its own database on them."""
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -26,20 +23,17 @@ from headrace_local import emulator, postgres
 from headrace_local.ports import free_port
 from headrace_local.provision import Clients, provision
 from headrace_local.resources import REGION, describe
-from headrace_local.supervisor import Program, as_user
 from headrace_shared.aws import AwsClients
 from headrace_shared.warehouse_access import WarehouseAccess
-from tests.real_parts import AwsStack
+from tests.real_parts import AwsStack, serving
 from tests.road import Road
-
-START_SECONDS = 30
 
 
 @pytest.fixture(scope="session")
 def aws_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     port = free_port()
     folder = tmp_path_factory.mktemp("aws")
-    with _running(emulator.emulator(port, None), folder):
+    with serving(emulator.emulator(port, None), folder):
         yield port
 
 
@@ -113,38 +107,5 @@ def _postgres() -> Iterator[str]:
     with TemporaryDirectory(prefix="headrace-test-") as name:
         folder = Path(name)
         cluster, port = postgres.prepare(folder, fsync=False), free_port()
-        with _running(postgres.postgres(cluster, port, fsync=False), folder):
+        with serving(postgres.postgres(cluster, port, fsync=False), folder):
             yield cluster.dsn(port)
-
-
-@contextmanager
-def _running(program: Program, folder: Path) -> Iterator[None]:
-    with (folder / f"{program.name}.log").open("w") as log:
-        child = subprocess.Popen(
-            program.command,
-            env=dict(program.env),
-            **as_user(program.user),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            _await_ready(program, child, Path(log.name))
-            yield
-        finally:
-            child.send_signal(program.stop_signal)
-            child.wait(timeout=program.stop_seconds)
-
-
-def _await_ready(program: Program, child: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-
-    async def ready() -> bool:
-        while not await program.is_ready():
-            if child.poll() is not None or time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(0.05)
-        return True
-
-    if not asyncio.run(ready()):
-        pytest.fail(f"{program.name} did not start:\n{log.read_text()}", pytrace=False)

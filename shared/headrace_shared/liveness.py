@@ -22,6 +22,12 @@ class Liveness:
         if self._path is not None:
             self._path.touch()
 
+    async def keep_touching(self) -> None:
+        """For a service without a loop of its own: as long as the event loop turns."""
+        while True:
+            self.touch()
+            await asyncio.sleep(TURN_SECONDS)
+
 
 async def wait_turning(
     waited: set[asyncio.Task[Any]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +24,7 @@ from headrace_api.settings import ApiSettings
 from headrace_api.warehouse import PostgresReader
 from headrace_shared.aws import AwsClients
 from headrace_shared.errors import TransientError
+from headrace_shared.liveness import Liveness
 from headrace_shared.logging import get_logger
 from headrace_shared.warehouse_access import WarehouseAccess
 
@@ -44,6 +46,8 @@ def make_app(settings: ApiSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             app.state.stores = await _open_stores(settings, stack)
+            touching = asyncio.create_task(Liveness(settings.liveness_file).keep_touching())
+            stack.callback(touching.cancel)
             yield
 
     app = FastAPI(
