@@ -3,9 +3,6 @@ resources (by prefix) and its own database on them."""
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
@@ -26,19 +23,17 @@ from headrace_local import emulator, postgres
 from headrace_local.ports import free_port
 from headrace_local.provision import Clients, provision
 from headrace_local.resources import REGION, describe
-from headrace_local.supervisor import Program, as_user
 from headrace_shared.aws import AwsClients
-from tests.real_parts import AwsStack
+from headrace_shared.warehouse_access import WarehouseAccess
+from tests.real_parts import AwsStack, serving
 from tests.road import Road
-
-START_SECONDS = 30
 
 
 @pytest.fixture(scope="session")
 def aws_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     port = free_port()
     folder = tmp_path_factory.mktemp("aws")
-    with _running(emulator.emulator(port, None), folder):
+    with serving(emulator.emulator(port, None), folder):
         yield port
 
 
@@ -62,13 +57,15 @@ def aws_stack(aws_port: int, monkeypatch: pytest.MonkeyPatch) -> AwsStack:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The address of the server's first database."""
-    # Not in pytest's own folder: as root, Postgres runs as another user, and any other run of
-    # pytest closes that folder to all but its owner.
-    with TemporaryDirectory(prefix="headrace-test-") as name:
-        folder = Path(name)
-        cluster, port = postgres.prepare(folder, fsync=False), free_port()
-        with _running(postgres.postgres(cluster, port, fsync=False), folder):
-            yield cluster.dsn(port)
+    with _postgres() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[str]:
+    """Likewise, of a server that nobody else is on."""
+    with _postgres() as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -93,7 +90,9 @@ def warehouse_dsn(postgres_server: str) -> Iterator[str]:
 async def road(aws_stack: AwsStack, warehouse_dsn: str) -> AsyncIterator[Road]:
     async with AsyncExitStack() as stack:
         warehouse = await stack.enter_async_context(
-            PostgresWarehouse.open(warehouse_dsn, connections=9, lock_timeout_seconds=5)
+            PostgresWarehouse.open(
+                WarehouseAccess(warehouse_dsn), connections=9, lock_timeout_seconds=5
+            )
         )
         s3 = await AwsClients(stack, connections=8).open("s3")
         files = Files(S3Lake(s3), Quarantine(s3, aws_stack.resources.quarantine.name))
@@ -102,33 +101,11 @@ async def road(aws_stack: AwsStack, warehouse_dsn: str) -> AsyncIterator[Road]:
 
 
 @contextmanager
-def _running(program: Program, folder: Path) -> Iterator[None]:
-    with (folder / f"{program.name}.log").open("w") as log:
-        child = subprocess.Popen(
-            program.command,
-            env=dict(program.env),
-            **as_user(program.user),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            _await_ready(program, child, Path(log.name))
-            yield
-        finally:
-            child.send_signal(program.stop_signal)
-            child.wait(timeout=program.stop_seconds)
-
-
-def _await_ready(program: Program, child: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-
-    async def ready() -> bool:
-        while not await program.is_ready():
-            if child.poll() is not None or time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(0.05)
-        return True
-
-    if not asyncio.run(ready()):
-        pytest.fail(f"{program.name} did not start:\n{log.read_text()}", pytrace=False)
+def _postgres() -> Iterator[str]:
+    # Not in pytest's own folder: as root, Postgres runs as another user, and any other run of
+    # pytest closes that folder to all but its owner.
+    with TemporaryDirectory(prefix="headrace-test-") as name:
+        folder = Path(name)
+        cluster, port = postgres.prepare(folder, fsync=False), free_port()
+        with serving(postgres.postgres(cluster, port, fsync=False), folder):
+            yield cluster.dsn(port)

@@ -27,11 +27,10 @@ WITHIN_SECONDS = 60.0
 
 
 @dataclass
-class RunningPlatform:
-    """What a test sees of it: the addresses, and what a user can do."""
+class Reached:
+    """A platform by its addresses: what a user can do."""
 
     stack: Stack
-    platform: Platform
 
     def __post_init__(self) -> None:
         session = boto3.Session(
@@ -55,14 +54,6 @@ class RunningPlatform:
         key = f"dev/schema/{table}/contract.json"
         self.land(key, json.dumps({"columns": columns}))
         self.await_state(key, "loaded")
-
-    def pids(self, program: str) -> list[int]:
-        """The processes of a program that run at this moment."""
-        mine = [one for one in self.platform.processes if one.name.partition("-")[0] == program]
-        return [one.pid for one in mine if one.pid is not None]
-
-    def restarts(self, name: str) -> int:
-        return next(one for one in self.platform.processes if one.name == name).restarts
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(f"{self.stack.api_url}{path}", timeout=10) as answer:
@@ -89,6 +80,30 @@ class RunningPlatform:
             assert row is not None
             return int(row[0])
 
+    def copying(self) -> int:
+        """Rows that a COPY under way has taken so far."""
+        with psycopg.connect(self.stack.warehouse_dsn) as connection:
+            row = connection.execute(
+                "select coalesce(max(tuples_processed), 0) from pg_stat_progress_copy"
+            ).fetchone()
+            assert row is not None
+            return int(row[0])
+
+
+@dataclass
+class RunningPlatform(Reached):
+    """With the processes that it consists of."""
+
+    platform: Platform
+
+    def pids(self, program: str) -> list[int]:
+        """The processes of a program that run at this moment."""
+        mine = [one for one in self.platform.processes if one.name.partition("-")[0] == program]
+        return [one.pid for one in mine if one.pid is not None]
+
+    def restarts(self, name: str) -> int:
+        return next(one for one in self.platform.processes if one.name == name).restarts
+
     def loader_at_work(self) -> int:
         """The pid of the loader whose COPY is under way, by its connection's client port."""
 
@@ -106,15 +121,6 @@ class RunningPlatform:
             return None
 
         return eventually(found, "a COPY is under way")
-
-    def copying(self) -> int:
-        """Rows that a COPY under way has taken so far."""
-        with psycopg.connect(self.stack.warehouse_dsn) as connection:
-            row = connection.execute(
-                "select coalesce(max(tuples_processed), 0) from pg_stat_progress_copy"
-            ).fetchone()
-            assert row is not None
-            return int(row[0])
 
 
 def eventually(check: Callable[[], Result | None], what: str) -> Result:

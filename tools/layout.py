@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 SERVICES: Final = ("router", "loader", "logger", "api", "verifier")
 DEV_LOCK: Final = "requirements-dev.lock"
 BUILD_LOCK: Final = "requirements-build.lock"
+EMULATOR_LOCK: Final = "local/requirements.lock"
 _LARGEST_SOURCE_BYTES: Final = 1_000_000
 _VISIBLE_DOT_FOLDERS: Final = frozenset({".ci"})
 

@@ -11,7 +11,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools.layout import BUILD_LOCK, DEV_LOCK, distributions, services, shared
+from tools.layout import BUILD_LOCK, DEV_LOCK, EMULATOR_LOCK, distributions, services, shared
 
 
 def read_lock(path: Path) -> dict[str, str]:
@@ -35,6 +35,7 @@ def stale(root: Path) -> list[str]:
     development = [one for ours in distributions(root) for one in ours.requirements()]
     wrong = _unmet(root / DEV_LOCK, development + _group(root, "dev"), root)
     wrong += _unmet(root / BUILD_LOCK, _group(root, "build"), root)
+    wrong += _unmet(root / EMULATOR_LOCK, _group(root, "emulator"), root)
     for service in services(root):
         wrong += _unmet(service.lock, base + service.requirements(), root)
     return wrong
@@ -52,7 +53,8 @@ def drifted(root: Path) -> list[str]:
 
 
 def _locks(root: Path) -> list[Path]:
-    return [root / DEV_LOCK, root / BUILD_LOCK, *(service.lock for service in services(root))]
+    shared_ones = [root / name for name in (DEV_LOCK, BUILD_LOCK, EMULATOR_LOCK)]
+    return [*shared_ones, *(service.lock for service in services(root))]
 
 
 def _entries(path: Path) -> list[tuple[str, str, bool]]:

@@ -11,7 +11,7 @@ from headrace_api.settings import ApiSettings
 from headrace_loader.settings import LoaderSettings
 from headrace_logger.settings import LoggerSettings
 from headrace_router.settings import RouterSettings
-from headrace_shared.settings import PREFIX, ServiceSettings
+from headrace_shared.settings import ServiceSettings, variable
 from headrace_verifier.settings import VerifierSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,8 +37,9 @@ def table(model: type[ServiceSettings]) -> str:
     lines = ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in fields:
         default = "needed" if field.is_required() else f"`{field.default}`"
-        default = "none" if default in ("`None`", "`frozenset()`") else default
-        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |")
+        default = "none" if default in ("`None`", "`frozenset()`", "``") else default
+        read = variable(str(field.validation_alias or name))
+        lines.append(f"| `{read}` | {default} | {field.description} |")
     return "\n".join(lines)
 
 

@@ -139,6 +139,22 @@ resource "aws_cloudwatch_metric_alarm" "undelivered" {
   ok_actions          = [aws_sns_topic.alerts.arn]
 }
 
+resource "aws_cloudwatch_metric_alarm" "differences" {
+  alarm_name          = "${var.name}-differences"
+  alarm_description   = "Lake, ledger, log and tables disagree on drops, and no repair mends it: `headrace verify` lists them, and so does the verifier's log (difference.found)."
+  namespace           = "Headrace"
+  metric_name         = "differences_left"
+  dimensions          = { stack = var.name }
+  statistic           = "Maximum"
+  period              = var.verification_interval_seconds < 3600 ? 3600 : ceil(var.verification_interval_seconds / 60) * 60
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "ignore"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+  ok_actions          = [aws_sns_topic.alerts.arn]
+}
+
 resource "aws_cloudwatch_metric_alarm" "log_throttled" {
   alarm_name          = "${var.name}-log-throttled"
   alarm_description   = "DynamoDB throttles writes to ${aws_dynamodb_table.log.name}: the log lags behind. Raise the table's limits, or lower the loader's maximum_tasks."

@@ -19,6 +19,7 @@ CATALOGUE: Final[dict[str, str]] = {
     "message.failed": "A bug: the handler raised what it should not; with its traceback.",
     "message.settling_failed": "SQS did not take the settling; the message will come again.",
     "heartbeat.failed": "A message's visibility could not be extended; it may be delivered twice.",
+    "protection.failed": "ECS does not protect the task from scale-in; told once until it does.",
     "facts.unpublished": "The facts of a failed try could not be published.",
     "drop.routed": "A drop landed at a good key.",
     "drop.rejected": "A drop will not be loaded as it is.",

@@ -15,12 +15,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from headrace_shared import backoff
 from headrace_shared.errors import PermanentError, TransientError
 from headrace_shared.facts import Fact
 from headrace_shared.gate import Gate
+from headrace_shared.liveness import wait_turning
 from headrace_shared.logging import get_logger
 
 _log = get_logger(__name__)
@@ -104,7 +105,7 @@ class InboxLoop:
 
     Args:
         gate: the handler's, if it has one.
-        on_turn: called at each turn of the loop: its age is the service's liveness.
+        on_turn: called at each turn of the loop, also while it waits for a slot.
         sleep, chance: for tests, which bring their own time and luck.
     """
 
@@ -128,7 +129,12 @@ class InboxLoop:
         self._on_turn = on_turn
         self._sleep = sleep
         self._chance = chance
-        self._work: set[asyncio.Task[None]] = set()
+        self._work: dict[asyncio.Task[None], float] = {}
+
+    @property
+    def oldest_taken_at(self) -> float | None:
+        """When the message that is longest in hand was taken (`time.monotonic`); None: no work."""
+        return min(self._work.values(), default=None)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Polls until `stop` is set, then drains.
@@ -161,11 +167,14 @@ class InboxLoop:
     async def _free_slot(self, stopped: asyncio.Task[bool]) -> None:
         """A slot first, then fetch: no message sits invisible in a buffer."""
         while len(self._work) >= self._limits.concurrency and not stopped.done():
-            await asyncio.wait({*self._work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await self._any_of(*self._work, stopped)
         if not self._gate.is_open:
             opened = asyncio.create_task(self._gate.wait())
-            await asyncio.wait({opened, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await self._any_of(opened, stopped)
             opened.cancel()
+
+    async def _any_of(self, *waited: asyncio.Task[Any]) -> None:
+        await wait_turning({*waited}, self._on_turn, self._sleep)
 
     async def _turn(self, stop: asyncio.Event) -> bool:
         # The poll is never cancelled: what it brings after `stop` is handed back at once, instead
@@ -179,13 +188,13 @@ class InboxLoop:
         for message in messages:
             work = self._settle_surely(message, 0) if stop.is_set() else self._take(message)
             task = asyncio.create_task(work)
-            self._work.add(task)
-            task.add_done_callback(self._work.discard)
+            self._work[task] = time.monotonic()
+            task.add_done_callback(self._work.pop)
         return True
 
     async def _pause(self, seconds: float, stopped: asyncio.Task[bool]) -> None:
         nap = asyncio.ensure_future(self._sleep(seconds))
-        await asyncio.wait({nap, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await self._any_of(nap, stopped)
         nap.cancel()
 
     async def _cut_late_work(self, stopped: asyncio.Task[bool]) -> None:
@@ -285,8 +294,5 @@ class InboxLoop:
                 await self._queue.hide(message, hide_seconds)
         except Exception as error:  # noqa: BLE001 - whatever the queue says, the loop outlives it
             # The message comes again when its visibility ends, and is borne as a duplicate.
-            _log.warning(
-                "message.settling_failed",
-                message_id=message.message_id,
-                error=str(error),
-            )
+            told = {"message_id": message.message_id, "error": str(error)}
+            _log.warning("message.settling_failed", **told)

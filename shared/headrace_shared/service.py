@@ -1,4 +1,4 @@
-"""How a service lives: signals, liveness, the loop's lag, and an orderly end."""
+"""How a service lives: signals, the loop's lag, protection, and an orderly end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from headrace_shared.aws import AwsClients
@@ -18,9 +17,11 @@ from headrace_shared.bus import EventBridgeBus
 from headrace_shared.errors import HeadraceError
 from headrace_shared.gate import Gate
 from headrace_shared.inbox import Handler, InboxLoop, Limits, Publisher
+from headrace_shared.liveness import Liveness
 from headrace_shared.logging import configure, get_logger
 from headrace_shared.settings import InboxSettings, ServiceSettings
 from headrace_shared.sqs import SqsQueue
+from headrace_shared.task_protection import protection
 
 _log = get_logger(__name__)
 
@@ -96,8 +97,10 @@ async def _serve(settings: InboxSettings, build: BuildHandler, stop: asyncio.Eve
         )
         watch = asyncio.create_task(warn_of_lag())
         _log.info("service.started", pid=os.getpid(), concurrency=settings.concurrency)
+        agent_uri = settings.ecs_agent_uri if settings.protect_tasks else None
         try:
-            await loop.run(stop)
+            async with protection(agent_uri, lambda: loop.oldest_taken_at, stop):
+                await loop.run(stop)
         finally:
             watch.cancel()
     _log.info("service.stopped")
@@ -117,18 +120,6 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     return stop
-
-
-class Liveness:
-    """A file whose age is the age of the loop's last turn; no file, no liveness to tell."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-
-    def touch(self) -> None:
-        """The loop turned just now."""
-        if self._path is not None:
-            self._path.touch()
 
 
 async def warn_of_lag() -> None:

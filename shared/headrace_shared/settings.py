@@ -28,6 +28,20 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto` is `console` on a terminal and `json` elsewhere."
     )
+    metrics_stack: str = Field(
+        "",
+        # A dimension's value is printable ASCII and begins with no colon:
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html
+        pattern=r"^[A-Za-z0-9._-]{0,128}$",
+        description="Name of the stack under which metrics are written into the log lines "
+        "(CloudWatch embedded metric format); empty: none.",
+    )
+
+    @model_validator(mode="after")
+    def _metrics_are_in_lines_that_are_written(self) -> ServiceSettings:
+        if self.metrics_stack and self.log_level not in ("debug", "info"):
+            raise ValueError("metrics are lines of level info: log_level must let them through")
+        return self
 
 
 class InboxSettings(ServiceSettings):
@@ -58,6 +72,15 @@ class InboxSettings(ServiceSettings):
     liveness_file: Path | None = Field(
         None, description="A file touched at each turn of the loop, for health checks."
     )
+    protect_tasks: bool = Field(
+        default=False,
+        description="Ask ECS not to scale this task in while it works on messages.",
+    )
+    ecs_agent_uri: str | None = Field(
+        None,
+        validation_alias="ECS_AGENT_URI",
+        description="Where the task's ECS agent answers; ECS sets it by itself.",
+    )
 
 
 ANY_DATABASE: Final = "*"
@@ -85,13 +108,23 @@ class WarehouseSettings(ServiceSettings):
     """What every service that speaks to the warehouse reads."""
 
     warehouse_dsn: str = Field(
-        description="Postgres connection string (`postgresql://user:password@host:5432/db`).",
-        min_length=1,
+        "",
+        description="Postgres connection string (`postgresql://user:password@host:5432/db`); "
+        "needed, as far as there is no secret that says all of it.",
+    )
+    warehouse_secret: str = Field(
+        "",
+        description="Name or ARN of a Secrets Manager secret, JSON as RDS writes it (username, "
+        "password; optionally host, port, dbname), read at every new connection: what it says "
+        "wins over the DSN.",
     )
 
     @model_validator(mode="after")
-    def _dsn_is_a_dsn(self) -> WarehouseSettings:
-        if "://" not in self.warehouse_dsn and "=" not in self.warehouse_dsn:
+    def _says_where(self) -> WarehouseSettings:
+        dsn = self.warehouse_dsn
+        if not dsn and not self.warehouse_secret:
+            raise ValueError("HEADRACE_WAREHOUSE_DSN or HEADRACE_WAREHOUSE_SECRET is missing")
+        if dsn and "://" not in dsn and "=" not in dsn:
             raise ValueError("warehouse_dsn is neither a postgresql:// URL nor key=value pairs")
         return self
 
@@ -119,7 +152,13 @@ def _describe_one(location: tuple[int | str, ...], part: object) -> str:
     assert isinstance(part, dict)
     if not location:
         return str(part["msg"]).removeprefix("Value error, ")
-    name = f"{PREFIX}{location[0]}".upper()
+    name = variable(str(location[0]))
     if part["type"] == "missing":
         return f"{name} is missing"
     return f"{name} is wrong ({str(part['msg']).removeprefix('Value error, ')})"
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting. Fields have small letters; an alias, which somebody
+    else's variable has, is the whole name."""
+    return name if name.isupper() else f"{PREFIX}{name}".upper()

@@ -51,6 +51,7 @@ def process(aws_stack: AwsStack, warehouse_dsn: str, tmp_path: Path) -> Iterator
         "HEADRACE_WAREHOUSE_DSN": warehouse_dsn,
         "HEADRACE_CURSOR_SECRET": "a secret of the tests",
         "HEADRACE_API_PORT": str(port),
+        "HEADRACE_LIVENESS_FILE": str(tmp_path / "alive"),
     }
     with output.open("wb") as file:
         child = subprocess.Popen(
@@ -110,6 +111,15 @@ def test_each_request_is_one_line(process: Process) -> None:
     assert line["event"] == "request.answered"
     assert line["service"] == "api"
     assert (line["method"], line["path"], line["status"]) == ("GET", "/v1/drops", 400)
+
+
+def test_liveness_file_is_touched_again_and_again(process: Process) -> None:
+    alive = process.output.with_name("alive")
+    first = alive.stat().st_mtime_ns
+    deadline = time.monotonic() + START_SECONDS
+    while alive.stat().st_mtime_ns == first and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert alive.stat().st_mtime_ns > first
 
 
 def test_sigterm_ends_the_process_in_peace(process: Process) -> None:

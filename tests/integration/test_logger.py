@@ -13,7 +13,7 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
 from headrace_logger.dynamodb import DynamoDBLog
-from headrace_logger.states import Item, applied, update_for
+from headrace_logger.states import Item, Written, applied, update_for
 from headrace_shared.aws import AwsClients
 from headrace_shared.errors import TransientError
 from headrace_shared.facts import (
@@ -89,7 +89,7 @@ def folded(facts: Sequence[Fact]) -> Item:
 
 
 async def written(log: DynamoDBLog, facts: Sequence[Fact]) -> list[bool]:
-    return [await log.write(update_for(fact, expiry_days=0)) for fact in facts]
+    return [(await log.write(update_for(fact, expiry_days=0))).moved for fact in facts]
 
 
 @pytest.mark.parametrize("end", [None, *ENDS], ids=lambda end: end.detail_type if end else "none")
@@ -113,6 +113,12 @@ async def test_write_whose_answer_was_lost_is_harmless_when_tried_again(
     for fact in (*ROAD, ENDS[0]):
         assert await written(log, [fact, fact]) == [True, False]
     assert item_of(aws_stack) == folded([*ROAD, ENDS[0]])
+
+
+async def test_write_tells_the_state_that_the_item_moved_from(log: DynamoDBLog) -> None:
+    told = [await log.write(update_for(fact, expiry_days=0)) for fact in (*ROAD, ENDS[0], ROAD[0])]
+    befores = [None, "routed", "loading", "waiting", "loading", "failed"]
+    assert told == [*(Written(True, before) for before in befores), Written(False)]
 
 
 async def test_fact_told_again_later_keeps_the_time_of_its_first_telling(
@@ -148,13 +154,13 @@ async def test_step_does_not_bring_an_expired_item_back(
     await written(log, [ENDS[0]])
     update, first = log._update, True
 
-    async def expiring(*arguments: Any) -> bool:
+    async def expiring(*arguments: Any) -> Written:
         nonlocal first
-        moved = await update(*arguments)
+        told = await update(*arguments)
         if first:
             first = False
             forget(aws_stack)
-        return moved
+        return told
 
     monkeypatch.setattr(log, "_update", expiring)
     assert await written(log, [ROAD[0]]) == [False]

@@ -9,7 +9,7 @@ import pytest
 
 from tools.house import ROOT, RULES
 from tools.imports import forbidden_imports, unlocked_imports
-from tools.layout import BUILD_LOCK, DEV_LOCK, distributions, source_files
+from tools.layout import BUILD_LOCK, DEV_LOCK, EMULATOR_LOCK, distributions, source_files
 from tools.locks import drifted, read_lock, stale, unhashed
 from tools.texts import folders_without_readme, traces_of_one_machine
 
@@ -45,10 +45,13 @@ def house(tmp_path: Path) -> Path:
     for folder, dependencies in declared.items():
         write(tmp_path / folder / "pyproject.toml", f"[project]\ndependencies = [{dependencies}]\n")
         write(tmp_path / folder / "README.md", "# For the reader\n")
-    groups = 'build = ["hatchling>=1"]\ndev = [{ include-group = "build" }]\n'
+    groups = (
+        'build = ["hatchling>=1"]\nemulator = ["pydantic"]\ndev = [{ include-group = "build" }]\n'
+    )
     write(tmp_path / "pyproject.toml", f"[dependency-groups]\n{groups}")
     write(tmp_path / DEV_LOCK, PYDANTIC + PSYCOPG + HATCHLING)
     write(tmp_path / BUILD_LOCK, HATCHLING)
+    write(tmp_path / EMULATOR_LOCK, PYDANTIC)
     for ours in distributions(tmp_path):
         write(
             ours.folder / ours.package / "__init__.py", "import json\nfrom pydantic import Field\n"
@@ -121,7 +124,9 @@ def test_client_in_the_else_of_type_checking_is_found(house: Path) -> None:
     assert len(unlocked_imports(house)) == 1
 
 
-@pytest.mark.parametrize("lock", [DEV_LOCK, BUILD_LOCK, "services/api/requirements.lock"])
+@pytest.mark.parametrize(
+    "lock", [DEV_LOCK, BUILD_LOCK, EMULATOR_LOCK, "services/api/requirements.lock"]
+)
 def test_locked_version_without_hash_is_found(house: Path, lock: str) -> None:
     (house / lock).write_text((house / lock).read_text().replace(f" \\\n{HASH}", "", 1))
     [violation] = unhashed(house)
@@ -136,6 +141,7 @@ def test_locked_version_without_hash_is_found(house: Path, lock: str) -> None:
         ("services/api/pyproject.toml", "]", ', "rich"]', DEV_LOCK),
         ("local/pyproject.toml", "]", ', "psycopg==3.3.8"]', DEV_LOCK),
         ("pyproject.toml", "hatchling>=1", "hatchling>=2", BUILD_LOCK),
+        ("pyproject.toml", '"pydantic"', '"boto3"', EMULATOR_LOCK),
     ],
 )
 def test_forgotten_make_lock_is_found(

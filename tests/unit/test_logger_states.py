@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from headrace_logger.handler import LoggerHandler
-from headrace_logger.states import Item, Update, applied, update_for
+from headrace_logger.states import Item, Update, Written, applied, update_for
 from headrace_shared.facts import (
     ContractApplied,
     DropRejected,
@@ -213,9 +213,10 @@ class RememberingLog:
     async def link(self, mended: UUID, by: UUID) -> None:
         self.links.append((mended, by))
 
-    async def write(self, update: Update) -> bool:
+    async def write(self, update: Update) -> Written:
         before, self.item = self.item, applied(self.item, update)
-        return bool(before.get("state_order", -1) < update.order)
+        moved = before.get("state_order", -1) < update.order
+        return Written(moved, before.get("state") if moved else None)
 
 
 async def delivered(log: RememberingLog, bodies: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,12 +19,14 @@ from headrace_api import openapi, problems
 from headrace_api.cursors import Cursors
 from headrace_api.log_store import DynamoDBLogStore
 from headrace_api.problems import ApiError
-from headrace_api.routes import Stores, operations, router
+from headrace_api.routes import PROBES, Stores, operations, router
 from headrace_api.settings import ApiSettings
 from headrace_api.warehouse import PostgresReader
 from headrace_shared.aws import AwsClients
 from headrace_shared.errors import TransientError
+from headrace_shared.liveness import Liveness
 from headrace_shared.logging import get_logger
+from headrace_shared.warehouse_access import WarehouseAccess
 
 _log = get_logger(__name__)
 
@@ -43,6 +46,8 @@ def make_app(settings: ApiSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             app.state.stores = await _open_stores(settings, stack)
+            touching = asyncio.create_task(Liveness(settings.liveness_file).keep_touching())
+            stack.callback(touching.cancel)
             yield
 
     app = FastAPI(
@@ -69,7 +74,7 @@ async def _open_stores(settings: ApiSettings, stack: AsyncExitStack) -> Stores:
     clients = AwsClients(stack, connections=_CONNECTIONS)
     warehouse = await stack.enter_async_context(
         PostgresReader.open(
-            settings.warehouse_dsn,
+            await WarehouseAccess.open(settings, clients),
             connections=settings.warehouse_connections,
             statement_timeout_seconds=settings.statement_timeout_seconds,
         )
@@ -107,6 +112,9 @@ async def _answer(
         method=request.method,
         path=request.url.path,
         status=response.status_code,
+        status_class=f"{response.status_code // 100}xx",
+        # Not somebody's question: a load balancer asks every few seconds.
+        probe=request.url.path in PROBES,
         duration_ms=round((time.monotonic() - started) * 1000),
     )
     return response

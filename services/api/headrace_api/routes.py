@@ -41,6 +41,10 @@ from headrace_shared.logging import get_logger
 
 _log = get_logger(__name__)
 
+HEALTHZ: Final = "/healthz"
+READYZ: Final = "/readyz"
+PROBES: Final = frozenset({HEALTHZ, READYZ})
+
 _READY_SECONDS = 3.0
 
 
@@ -176,14 +180,14 @@ async def get_contract_schema(request: Request) -> dict[str, Any]:
     return contract_schema()
 
 
-@router.get("/healthz", tags=["health"])
+@router.get(HEALTHZ, tags=["health"])
 async def healthz() -> Health:
     """The process answers."""
     return Health(status="ok")
 
 
 @router.get(
-    "/readyz",
+    READYZ,
     tags=["health"],
     responses={503: {"model": Health, "description": "What is not ready."}},
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from headrace_shared.settings import WarehouseSettings
@@ -25,4 +27,7 @@ class ApiSettings(WarehouseSettings):
     )
     statement_timeout_seconds: float = Field(
         5, gt=0, description="How long one query of the warehouse may take."
+    )
+    liveness_file: Path | None = Field(
+        None, description="A file touched every few seconds, for health checks."
     )

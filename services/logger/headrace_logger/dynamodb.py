@@ -9,7 +9,7 @@ from uuid import UUID
 
 from botocore.exceptions import ClientError
 
-from headrace_logger.states import Update
+from headrace_logger.states import Update, Written
 from headrace_shared.aws import error_code, transient_aws_errors
 from headrace_shared.log_schema import KEY
 
@@ -30,16 +30,16 @@ class DynamoDBLog:
         self._client = client
         self._table = table
 
-    async def write(self, update: Update) -> bool:
-        """Whether the update moved the item; if not, it has at most completed the timeline."""
+    async def write(self, update: Update) -> Written:
+        """What became of the update."""
         with transient_aws_errors("writing the log"):
-            moved = await self._update(
+            written = await self._update(
                 update,
                 "attribute_not_exists(#state_order) OR #state_order < :order",
                 {**update.attributes, update.step_name: update.step},
                 update.removed,
             )
-            if not moved:
+            if not written.moved:
                 # Only of an item that is there: one that expired meanwhile must not come back as
                 # a step without a drop.
                 await self._update(
@@ -48,7 +48,7 @@ class DynamoDBLog:
                     {update.step_name: update.step},
                     (),
                 )
-        return moved
+        return written
 
     async def link(self, mended: UUID, by: UUID) -> None:
         """Notes in a drop's item which later drop mends it, if the item is there."""
@@ -68,7 +68,7 @@ class DynamoDBLog:
         condition: str,
         attributes: Mapping[str, Any],
         removed: tuple[str, ...],
-    ) -> bool:
+    ) -> Written:
         names = {f"#{index}": name for index, name in enumerate((*attributes, *removed))}
         values = {f":{index}": _encoded(value) for index, value in enumerate(attributes.values())}
         sets = ", ".join(f"#{index} = :{index}" for index in range(len(attributes)))
@@ -77,19 +77,20 @@ class DynamoDBLog:
             names["#state_order"] = "state_order"
             values[":order"] = _encoded(update.order)
         try:
-            await self._client.update_item(
+            answer = await self._client.update_item(
                 TableName=self._table,
                 Key={KEY: {"S": update.key}},
                 UpdateExpression=f"SET {sets}" + (f" REMOVE {removes}" if removes else ""),
                 ConditionExpression=condition,
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=values,
+                ReturnValues="UPDATED_OLD",
             )
         except ClientError as error:
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
-            return False
-        return True
+            return Written(moved=False)
+        return Written(moved=True, before=answer.get("Attributes", {}).get("state", {}).get("S"))
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from headrace_logger.states import Update, update_for
+from headrace_logger.measures import measures
+from headrace_logger.states import Update, Written, update_for
 from headrace_shared.facts import Fact, LoadSucceeded, decode
 from headrace_shared.inbox import Failure, Message
 from headrace_shared.logging import bind_drop, get_logger
@@ -17,8 +18,8 @@ _log = get_logger(__name__)
 class Log(Protocol):
     """Where updates go."""
 
-    async def write(self, update: Update) -> bool:
-        """Whether the update moved the item."""
+    async def write(self, update: Update) -> Written:
+        """What became of the update."""
 
     async def link(self, mended: UUID, by: UUID) -> None:
         """Notes in a drop's item which later drop mends it; of several, the latest."""
@@ -36,14 +37,15 @@ class LoggerHandler:
         fact = decode(message.body)
         bind_drop(fact.drop)
         update = update_for(fact, expiry_days=self._expiry_days)
-        moved = await self._table.write(update)
+        written = await self._table.write(update)
         mended = fact.drop.mends
         if mended is not None and isinstance(fact, LoadSucceeded):
             await self._table.link(mended, fact.drop.drop_id)
         _log.info(
-            "log.updated" if moved else "log.unchanged",
+            "log.updated" if written.moved else "log.unchanged",
             fact=fact.detail_type,
             state=update.attributes["state"],
+            **(measures(fact, update, written.before) if written.moved else {}),
         )
         return []
 

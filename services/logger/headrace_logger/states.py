@@ -79,6 +79,15 @@ class Update:
     step: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of an update: whether it moved the item, and from which state; None for a new
+    item. An update that did not move it has at most completed the timeline."""
+
+    moved: bool
+    before: str | None = None
+
+
 def update_for(fact: Fact, *, expiry_days: int) -> Update:
     """The update that a fact asks for.
 

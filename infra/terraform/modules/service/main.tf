@@ -15,6 +15,7 @@ locals {
     HEADRACE_VISIBILITY_SECONDS = tostring(var.inbox.visibility_seconds)
     HEADRACE_POLL_SECONDS       = tostring(local.poll_seconds)
     HEADRACE_GRACE_SECONDS      = tostring(local.grace_seconds)
+    HEADRACE_PROTECT_TASKS      = tostring(local.protected)
   }
 
   environment = merge(var.environment, local.inbox_environment, var.size.environment)
@@ -63,9 +64,10 @@ resource "aws_ecs_task_definition" "this" {
     portMappings           = var.port == null ? [] : [{ containerPort = var.port, hostPort = var.port, protocol = "tcp" }]
     stopTimeout            = local.stop_seconds
 
-    # ECS does not read the image's own. The file is touched while the service's loop turns.
+    # ECS does not read the image's own. The file is touched while the service's loop turns; one
+    # poll with all its retries may take some minutes where AWS is out of reach.
     healthCheck = {
-      command     = ["CMD", "python", "-m", "headrace_shared.health", "file", "/tmp/alive", "--seconds", "60"]
+      command     = ["CMD", "python", "-m", "headrace_shared.health", "file", "/tmp/alive", "--seconds", "300"]
       interval    = 30
       timeout     = 10
       retries     = 3
