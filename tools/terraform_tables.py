@@ -18,12 +18,13 @@ COMMAND: Final = "python -m tools.terraform_tables"
 
 
 def stale_tables(root: Path) -> list[str]:
-    """READMEs whose tables are not what the module says, or that have no place for them."""
+    """READMEs of modules that are missing, have no place for a table, or are behind the module."""
     folder = root / "infra" / "terraform"
+    judged = [(module / "README.md", module) for module in modules(folder)]
     return [
-        f"{readme.relative_to(root)}: run {COMMAND}"
-        for readme, wanted in _wanted(folder)
-        if readme.read_text() != wanted
+        f"{readme.relative_to(root)}{wrong}"
+        for readme, module in judged
+        if (wrong := _wrong(readme, module))
     ]
 
 
@@ -38,7 +39,7 @@ def with_tables(readme: str, module: Path) -> str:
         before, found, rest = readme.partition(begin)
         _, ended, after = rest.partition(end)
         if not found or not ended:
-            raise ValueError(f"{module / 'README.md'}: no lines {begin} and {end}")
+            raise ValueError(f"no lines {begin} and {end}")
         readme = f"{before}{begin}\n{table}\n{end}{after}"
     return readme
 
@@ -59,9 +60,15 @@ def outputs(module: Path) -> str:
     return "\n".join(["| output | meaning |", "|---|---|", *rows])
 
 
-def _wanted(folder: Path) -> list[tuple[Path, str]]:
-    readmes = [(module / "README.md", module) for module in modules(folder)]
-    return [(readme, with_tables(readme.read_text(), module)) for readme, module in readmes]
+def _wrong(readme: Path, module: Path) -> str:
+    """What is wrong with a README; nothing if it is as it should be."""
+    if not readme.is_file():
+        return " is missing"
+    try:
+        wanted = with_tables(readme.read_text(), module)
+    except ValueError as error:
+        return f": {error}"
+    return "" if readme.read_text() == wanted else f": run {COMMAND}"
 
 
 def _tables(module: Path) -> dict[str, str]:
@@ -93,8 +100,9 @@ def _one_line(expression: str) -> str:
 
 def main() -> None:
     """Brings every README up to date."""
-    for readme, wanted in _wanted(TERRAFORM):
-        readme.write_text(wanted)
+    for module in modules(TERRAFORM):
+        readme = module / "README.md"
+        readme.write_text(with_tables(readme.read_text(), module))
 
 
 if __name__ == "__main__":
