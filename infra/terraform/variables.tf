@@ -125,8 +125,8 @@ variable "verification_interval_seconds" {
   nullable    = false
 
   validation {
-    condition     = var.verification_interval_seconds >= 60
-    error_message = "At least 60: each verification lists the lake and reads the log."
+    condition     = var.verification_interval_seconds >= 60 && var.verification_interval_seconds <= 604800
+    error_message = "At least 60, for each verification lists the lake and reads the log; at most a week, the longest that an alarm looks back."
   }
 }
 

@@ -235,9 +235,7 @@ def bucket(house: Path) -> Path:
         "| `name` | `string` | needed | Its name. |"
     )
     outputs = "| output | meaning |\n|---|---|\n| `arn` | Its ARN. |"
-    write(
-        module / "README.md", TABLES.format("inputs", inputs) + TABLES.format("outputs", outputs)
-    )
+    write(module / "README.md", TABLES.format("inputs", inputs) + TABLES.format("outputs", outputs))
     return module
 
 

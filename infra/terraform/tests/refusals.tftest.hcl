@@ -133,6 +133,16 @@ run "verifying_all_the_time" {
   expect_failures = [var.verification_interval_seconds]
 }
 
+run "verifying_less_than_once_a_week" {
+  command = plan
+
+  variables {
+    verification_interval_seconds = 604801
+  }
+
+  expect_failures = [var.verification_interval_seconds]
+}
+
 run "no_warehouse" {
   command = plan
 

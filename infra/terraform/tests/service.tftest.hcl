@@ -111,6 +111,7 @@ run "task" {
       HEADRACE_VISIBILITY_SECONDS = "30"
       HEADRACE_POLL_SECONDS       = "20"
       HEADRACE_GRACE_SECONDS      = "90"
+      HEADRACE_PROTECT_TASKS      = "true"
     }
     error_message = "Its settings, the inbox's numbers, and what the user adds, which wins."
   }
@@ -430,6 +431,11 @@ run "fixed_where_scaling_is_off" {
   assert {
     condition     = length(aws_appautoscaling_target.this) == 0 && length(aws_appautoscaling_policy.backlog) == 0 && length(data.aws_iam_policy_document.protection) == 0
     error_message = "Nothing scales, and no right that only scaling needs."
+  }
+
+  assert {
+    condition     = [for one in one(jsondecode(aws_ecs_task_definition.this.container_definitions)).environment : one.value if one.name == "HEADRACE_PROTECT_TASKS"] == ["false"]
+    error_message = "And no task asks to be protected from it."
   }
 
   assert {

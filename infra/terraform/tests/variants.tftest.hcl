@@ -96,6 +96,16 @@ run "by_default" {
   }
 
   assert {
+    condition     = aws_cloudwatch_metric_alarm.differences.dimensions == tomap({ stack = "headrace" }) && aws_cloudwatch_metric_alarm.differences.metric_name == "differences_left"
+    error_message = "What no repair mends rings."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) > 8
+    error_message = "There is something to look at."
+  }
+
+  assert {
     condition = alltrue([
       for statement in data.aws_iam_policy_document.alerts.statement :
       statement.actions == toset(["sns:Publish"]) && one(statement.condition).variable == "aws:SourceArn"
