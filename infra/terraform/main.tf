@@ -66,7 +66,8 @@ locals {
   common_environment = {
     HEADRACE_LOG_FORMAT    = "json"
     HEADRACE_METRICS_STACK = var.name
-    AWS_REGION             = var.region
+    # The name that Python's SDK reads.
+    AWS_DEFAULT_REGION = var.region
   }
 
   # What every task shares, whatever it runs.
