@@ -84,6 +84,20 @@ def targets_without_dead_letters(root: Path) -> list[str]:
     ]
 
 
+def shut_out(root: Path) -> list[str]:
+    """Inboxes and topics whose policy lets in other rules than those that send to them; the
+    emulator delivers without a policy, and so would never tell."""
+    sent: dict[str, set[str]] = {}
+    for name, module in _rules(root).items():
+        sent.setdefault(module.arguments()["target_arn"].split(".")[1], set()).add(name)
+    let_in = _let_in(root)
+    return [
+        f"{to} lets in {_listed(let_in.get(to))}, and {_listed(sent.get(to))} send to it"
+        for to in sorted(sent.keys() | let_in.keys())
+        if sent.get(to, set()) != let_in.get(to, set())
+    ]
+
+
 RULES: Final[tuple[Rule, ...]] = (
     undescribed,
     misnamed,
@@ -91,7 +105,38 @@ RULES: Final[tuple[Rule, ...]] = (
     unpinned,
     plaintext_credentials,
     targets_without_dead_letters,
+    shut_out,
 )
+
+
+def _let_in(root: Path) -> dict[str, set[str]]:
+    """Service with an inbox, or topic -> keys of `local.rules` that its policy names."""
+    inboxes = [block for block in blocks(root, "module") if "rule_arns" in block.body]
+    found = {one.name: set(re.findall(r"local\.rules\.(\w+)", one.body)) for one in inboxes}
+    for topic in (one for one in blocks(root, "data") if "sns:Publish" in one.body):
+        found[topic.name] = {
+            name
+            for name, module in _rules(root).items()
+            if re.search(rf"module\.{module.name}\b", topic.body)
+        }
+    return found
+
+
+def _rules(root: Path) -> dict[str, Block]:
+    """Key of `local.rules` -> the rule's module."""
+    made = {block.name: block for block in blocks(root, "module") if "target_arn" in block.body}
+    found: dict[str, Block] = {}
+    for block in blocks(root, "locals"):
+        text = block.arguments().get("rules", "")
+        # `for rule in module.ended_well : "well" => rule.arn`: of one that may be left out.
+        loops = dict(re.findall(r"for (\w+) in module\.(\w+)", text))
+        pairs = re.findall(r"(\w+)\"?\s*=>?\s*(?:module\.)?(\w+)\.arn", text)
+        found |= {key: made[loops.get(module, module)] for key, module in pairs}
+    return found
+
+
+def _listed(names: set[str] | None) -> str:
+    return ", ".join(sorted(names or ())) or "nobody"
 
 
 def _names_an_arn(value: str) -> bool:

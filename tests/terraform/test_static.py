@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -116,6 +117,27 @@ def test_rule_finds_what_is_planted(rule: rules.Rule, planted: str, tmp_path: Pa
     assert len(rule(tmp_path)) >= 1
 
 
+@pytest.mark.parametrize("old", ["", "local.rules.lake, ", "local.rules.replay"])
+def test_rule_that_its_target_does_not_let_in_is_found(old: str, tmp_path: Path) -> None:
+    for path in TERRAFORM.glob("*.tf"):
+        (tmp_path / path.name).write_text(path.read_text())
+    router = (tmp_path / "router.tf").read_text()
+    (tmp_path / "router.tf").write_text(router.replace(old, "", 1))
+    found = rules.shut_out(tmp_path)
+    assert len(found) == (1 if old else 0)
+
+
+def test_rule_that_is_let_in_where_it_sends_nothing_is_found(tmp_path: Path) -> None:
+    for path in TERRAFORM.glob("*.tf"):
+        (tmp_path / path.name).write_text(path.read_text())
+    logger = (tmp_path / "logger.tf").read_text()
+    (tmp_path / "logger.tf").write_text(
+        logger.replace("[local.rules.logger]", "[local.rules.logger, local.rules.lake]")
+    )
+    [found] = rules.shut_out(tmp_path)
+    assert "logger lets in lake, and " in found
+
+
 def test_output_that_no_caller_reads_is_found(tmp_path: Path) -> None:
     inner = tmp_path / "modules" / "queue"
     inner.mkdir(parents=True)
@@ -152,6 +174,7 @@ def test_without_a_provider_on_the_machine_the_registry_is_asked(
 def _scan(folder: Path) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [ROOT / "tools" / "policy", folder],
+        env=os.environ | {"PYTHON": sys.executable},
         capture_output=True,
         text=True,
         timeout=SCAN_SECONDS,
