@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import docker
 import psutil
@@ -32,10 +32,14 @@ testcontainers_config.ryuk_disabled = True
 
 
 def need_engine() -> None:
-    """Skips the test where no engine can be used; in CI, fails it."""
+    """Returns where an engine can be used."""
     told = _missing()
-    if told is None:
-        return
+    if told is not None:
+        give_up(told)
+
+
+def give_up(told: str) -> NoReturn:
+    """Skips the test; in CI, fails it."""
     if os.environ.get("CI"):
         pytest.fail(told, pytrace=False)
     pytest.skip(told)
