@@ -25,6 +25,7 @@ from headrace_loader.postgres import PostgresWarehouse
 from headrace_router.routing import Routed, route
 from headrace_shared.drop import Drop, drop_id
 from headrace_shared.facts import now
+from headrace_shared.warehouse_access import WarehouseAccess
 
 FILES: Final = 1_000
 ROWS: Final = 100
@@ -75,7 +76,9 @@ def batching(dsn: str) -> list[Figure]:
 
 async def _measure(dsn: str) -> list[Figure]:
     lake = MemoryLake()
-    async with PostgresWarehouse.open(dsn, connections=9, lock_timeout_seconds=10) as warehouse:
+    async with PostgresWarehouse.open(
+        WarehouseAccess(dsn), connections=9, lock_timeout_seconds=10
+    ) as warehouse:
         loading = Loading(
             Files(cast("S3Lake", lake), quarantine=None), warehouse, contract_wait_seconds=1
         )

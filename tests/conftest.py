@@ -4,7 +4,7 @@ resources (by prefix) and its own database on them."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -24,6 +24,7 @@ from headrace_local.ports import free_port
 from headrace_local.provision import Clients, provision
 from headrace_local.resources import REGION, describe
 from headrace_shared.aws import AwsClients
+from headrace_shared.warehouse_access import WarehouseAccess
 from tests.real_parts import AwsStack, serving
 from tests.road import Road
 
@@ -56,13 +57,15 @@ def aws_stack(aws_port: int, monkeypatch: pytest.MonkeyPatch) -> AwsStack:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The address of the server's first database."""
-    # Not in pytest's own folder: as root, Postgres runs as another user, and any other run of
-    # pytest closes that folder to all but its owner.
-    with TemporaryDirectory(prefix="headrace-test-") as name:
-        folder = Path(name)
-        cluster, port = postgres.prepare(folder, fsync=False), free_port()
-        with serving(postgres.postgres(cluster, port, fsync=False), folder):
-            yield cluster.dsn(port)
+    with _postgres() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[str]:
+    """Likewise, of a server that nobody else is on."""
+    with _postgres() as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -87,9 +90,22 @@ def warehouse_dsn(postgres_server: str) -> Iterator[str]:
 async def road(aws_stack: AwsStack, warehouse_dsn: str) -> AsyncIterator[Road]:
     async with AsyncExitStack() as stack:
         warehouse = await stack.enter_async_context(
-            PostgresWarehouse.open(warehouse_dsn, connections=9, lock_timeout_seconds=5)
+            PostgresWarehouse.open(
+                WarehouseAccess(warehouse_dsn), connections=9, lock_timeout_seconds=5
+            )
         )
         s3 = await AwsClients(stack, connections=8).open("s3")
         files = Files(S3Lake(s3), Quarantine(s3, aws_stack.resources.quarantine.name))
         loading = Loading(files, warehouse, contract_wait_seconds=900)
         yield Road(aws_stack, files, loading, warehouse_dsn)
+
+
+@contextmanager
+def _postgres() -> Iterator[str]:
+    # Not in pytest's own folder: as root, Postgres runs as another user, and any other run of
+    # pytest closes that folder to all but its owner.
+    with TemporaryDirectory(prefix="headrace-test-") as name:
+        folder = Path(name)
+        cluster, port = postgres.prepare(folder, fsync=False), free_port()
+        with serving(postgres.postgres(cluster, port, fsync=False), folder):
+            yield cluster.dsn(port)

@@ -23,7 +23,7 @@ ACCOUNT: Final = "000000000000"
 ACCESS_KEY_ID: Final = "headrace"
 SECRET_ACCESS_KEY: Final = "headrace-local"  # noqa: S105 - of the emulator, which takes any
 
-SERVICES: Final = "s3,sqs,events,dynamodb,sns,sts,iam"
+SERVICES: Final = "s3,sqs,events,dynamodb,sns,sts,iam,secretsmanager"
 
 _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH")
 

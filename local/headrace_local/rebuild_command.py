@@ -45,6 +45,7 @@ def _environment(stack: Stack) -> dict[str, str]:
         **os.environ,
         **variables(stack),
         "HEADRACE_WAREHOUSE_DSN": stack.warehouse_dsn,
+        "HEADRACE_WAREHOUSE_SECRET": "",
         "HEADRACE_INBOX_URL": stack.inboxes["loader"],
         "HEADRACE_BUS_NAME": stack.bus_name,
         "HEADRACE_QUARANTINE_BUCKET": stack.quarantine_bucket,

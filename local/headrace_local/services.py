@@ -48,7 +48,7 @@ def programs(service: str, count: int, around: Surroundings, dsn: str | None) ->
     """So many processes of a service; `dsn` is None for one that needs no warehouse."""
     env = {**_common(around), **_own(service, around), **_inbox(service, around)}
     if dsn is not None:
-        env["HEADRACE_WAREHOUSE_DSN"] = dsn
+        env |= {"HEADRACE_WAREHOUSE_DSN": dsn, "HEADRACE_WAREHOUSE_SECRET": ""}
     names = [service, *(f"{service}-{number}" for number in range(2, count + 1))]
     return [_program(service, name, env, around) for name in names]
 

@@ -80,6 +80,7 @@ def _environment(stack: Stack) -> dict[str, str]:
         **os.environ,
         **variables(stack),
         "HEADRACE_WAREHOUSE_DSN": stack.warehouse_dsn,
+        "HEADRACE_WAREHOUSE_SECRET": "",
         "HEADRACE_LAKE_BUCKET": stack.lake_bucket,
         "HEADRACE_LOG_TABLE": stack.log_table,
         "HEADRACE_BUS_NAME": stack.bus_name,

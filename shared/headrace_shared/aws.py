@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_sqs import SQSClient
 
+    from headrace_shared.warehouse_access import SecretsClient
+
 _ATTEMPTS: Final = 4
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 15
@@ -87,9 +89,11 @@ class AwsClients:
     async def open(self, service: Literal["events"]) -> EventBridgeClient: ...
     @overload
     async def open(self, service: Literal["dynamodb"]) -> DynamoDBClient: ...
+    @overload
+    async def open(self, service: Literal["secretsmanager"]) -> SecretsClient: ...
     async def open(
         self,
-        service: Literal["s3", "sqs", "events", "dynamodb"],
+        service: Literal["s3", "sqs", "events", "dynamodb", "secretsmanager"],
         *,
         poll_seconds: int = 0,
     ) -> object:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -15,6 +15,9 @@ from headrace_shared.drop import Drop
 from headrace_shared.metrics import EmbeddedMetrics
 from headrace_shared.settings import ServiceSettings
 from headrace_shared.tracing import trace_id
+
+# Of a frame's variables, one may be a password or somebody's row.
+_WITHOUT_LOCALS: Final = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
 def configure(service: str, settings: ServiceSettings) -> None:
@@ -75,13 +78,11 @@ def _shared_processors() -> list[Any]:
 def _renderers(log_format: str, metrics_stack: str) -> list[Any]:
     strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if log_format == "console" or (log_format == "auto" and sys.stdout.isatty()):
-        return [strip, structlog.dev.ConsoleRenderer()]
-    # Without the values of local variables, which is not the default: among them are rows and
-    # connection strings.
-    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        return [strip, plain]
     return [
         strip,
-        structlog.processors.ExceptionRenderer(tracebacks),
+        structlog.processors.ExceptionRenderer(_WITHOUT_LOCALS),
         *([EmbeddedMetrics(metrics_stack)] if metrics_stack else []),
         structlog.processors.JSONRenderer(ensure_ascii=False),
     ]

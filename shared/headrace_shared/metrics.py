@@ -114,7 +114,11 @@ TABLE: Final[tuple[Rule, ...]] = (
     Rule(
         "log.updated",
         (STACK, STATE),
-        (Metric(DROPS, Unit.COUNT, "Drops that came to an end state; in each run once."),),
+        (
+            Metric(
+                DROPS, Unit.COUNT, "Drops that came to an end state: once for each state and run."
+            ),
+        ),
         {"state": END_STATES},
     ),
     Rule(

@@ -108,13 +108,23 @@ class WarehouseSettings(ServiceSettings):
     """What every service that speaks to the warehouse reads."""
 
     warehouse_dsn: str = Field(
-        description="Postgres connection string (`postgresql://user:password@host:5432/db`).",
-        min_length=1,
+        "",
+        description="Postgres connection string (`postgresql://user:password@host:5432/db`); "
+        "needed, as far as there is no secret that says all of it.",
+    )
+    warehouse_secret: str = Field(
+        "",
+        description="Name or ARN of a Secrets Manager secret, JSON as RDS writes it (username, "
+        "password; optionally host, port, dbname), read at every new connection: what it says "
+        "wins over the DSN.",
     )
 
     @model_validator(mode="after")
-    def _dsn_is_a_dsn(self) -> WarehouseSettings:
-        if "://" not in self.warehouse_dsn and "=" not in self.warehouse_dsn:
+    def _says_where(self) -> WarehouseSettings:
+        dsn = self.warehouse_dsn
+        if not dsn and not self.warehouse_secret:
+            raise ValueError("HEADRACE_WAREHOUSE_DSN or HEADRACE_WAREHOUSE_SECRET is missing")
+        if dsn and "://" not in dsn and "=" not in dsn:
             raise ValueError("warehouse_dsn is neither a postgresql:// URL nor key=value pairs")
         return self
 

@@ -65,6 +65,11 @@ def is_needed(now: float, oldest_taken_at: float | None) -> bool:
     return oldest_taken_at is not None and now - oldest_taken_at >= PROTECT_AFTER_SECONDS
 
 
+def seen(now: float, oldest_taken_at: float | None, standing: Standing) -> Standing:
+    """How things stand with what is in hand now."""
+    return replace(standing, needed_at=now) if is_needed(now, oldest_taken_at) else standing
+
+
 def decide(now: float, oldest_taken_at: float | None, standing: Standing) -> Ask | None:
     """What to ask for now; None: nothing."""
     if standing.refused_at is not None and now - standing.refused_at < RETRY_SECONDS:
@@ -175,8 +180,7 @@ class Guard:
 
     async def _look(self) -> None:
         now, oldest = self._clock(), self._oldest_taken_at()
-        if is_needed(now, oldest):
-            self._standing = replace(self._standing, needed_at=now)
+        self._standing = seen(now, oldest, self._standing)
         ask = decide(now, oldest, self._standing)
         if ask is not None:
             await self._ask(ask)

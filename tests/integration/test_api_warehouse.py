@@ -17,6 +17,7 @@ from headrace_local import postgres
 from headrace_local.ports import free_port
 from headrace_local.supervisor import Program, as_user
 from headrace_shared.errors import TransientError
+from headrace_shared.warehouse_access import WarehouseAccess
 
 pytestmark = pytest.mark.integration
 
@@ -63,7 +64,7 @@ async def test_reader_comes_up_without_postgres_and_heals_after_each_restart(fol
     cluster, port = postgres.prepare(folder, fsync=False), free_port()
     program = postgres.postgres(cluster, port, fsync=False)
     async with PostgresReader.open(
-        cluster.dsn(port), connections=2, statement_timeout_seconds=5
+        WarehouseAccess(cluster.dsn(port)), connections=2, statement_timeout_seconds=5
     ) as reader:
         for _ in range(2):
             with pytest.raises(TransientError, match="the warehouse"):

@@ -15,6 +15,7 @@ from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.rebuilding import Rebuild
 from headrace_shared.drop import Drop
 from headrace_shared.errors import TransientError
+from headrace_shared.warehouse_access import WarehouseAccess
 from tests.road import Road
 
 pytestmark = pytest.mark.integration
@@ -87,7 +88,9 @@ async def test_rebuild_gives_the_same_rows(road: Road) -> None:
     await bring_all(road, drops, range(6))
     files = road.files
     async with (
-        PostgresWarehouse.open(road.dsn, connections=2, lock_timeout_seconds=5) as warehouse,
+        PostgresWarehouse.open(
+            WarehouseAccess(road.dsn), connections=2, lock_timeout_seconds=5
+        ) as warehouse,
         warehouse.connection() as connection,
     ):
         rebuild = Rebuild(connection, files, lambda _: None, stall_seconds=5)

@@ -16,6 +16,7 @@ from headrace_loader.loading import Loading
 from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_shared.errors import TransientError
+from headrace_shared.warehouse_access import WarehouseAccess
 from tests.road import CONTRACT, Road
 
 
@@ -339,7 +340,7 @@ async def test_locked_table_asks_for_another_try(road: Road) -> None:
     with psycopg.connect(road.dsn) as other:
         other.execute("lock table dev.users in access exclusive mode")
         async with PostgresWarehouse.open(
-            road.dsn, connections=2, lock_timeout_seconds=0.2
+            WarehouseAccess(road.dsn), connections=2, lock_timeout_seconds=0.2
         ) as impatient:
             loading = Loading(road.files, impatient, contract_wait_seconds=900)
             with pytest.raises(TransientError, match="lock timeout"):

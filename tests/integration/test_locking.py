@@ -17,6 +17,7 @@ from headrace_loader.outcomes import Loaded
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_shared.drop import Drop
 from headrace_shared.errors import TransientError
+from headrace_shared.warehouse_access import WarehouseAccess
 from tests.road import Road
 
 LARGE = "id\n" + "1\n" * 200_000
@@ -50,7 +51,10 @@ async def loader(
     road: Road, lake: SlowLake, *, stall_seconds: float = 30, lock_seconds: float = 0.3
 ) -> AsyncIterator[Loading]:
     async with PostgresWarehouse.open(
-        road.dsn, connections=9, lock_timeout_seconds=lock_seconds, stall_seconds=stall_seconds
+        WarehouseAccess(road.dsn),
+        connections=9,
+        lock_timeout_seconds=lock_seconds,
+        stall_seconds=stall_seconds,
     ) as warehouse:
         yield Loading(
             Files(cast("S3Lake", lake), quarantine=None), warehouse, contract_wait_seconds=900

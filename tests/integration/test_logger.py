@@ -115,6 +115,12 @@ async def test_write_whose_answer_was_lost_is_harmless_when_tried_again(
     assert item_of(aws_stack) == folded([*ROAD, ENDS[0]])
 
 
+async def test_write_tells_the_state_that_the_item_moved_from(log: DynamoDBLog) -> None:
+    told = [await log.write(update_for(fact, expiry_days=0)) for fact in (*ROAD, ENDS[0], ROAD[0])]
+    befores = [None, "routed", "loading", "waiting", "loading", "failed"]
+    assert told == [*(Written(True, before) for before in befores), Written(False)]
+
+
 async def test_fact_told_again_later_keeps_the_time_of_its_first_telling(
     log: DynamoDBLog, aws_stack: AwsStack
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.rebuilding import Rebuild, RebuildError
+from headrace_shared.warehouse_access import WarehouseAccess
 from tests.road import CONTRACT, Road
 
 DELETING: dict[str, Any] = {
@@ -28,7 +29,9 @@ DELETING: dict[str, Any] = {
 @asynccontextmanager
 async def rebuilding(road: Road, told: list[str] | None = None) -> AsyncIterator[Rebuild]:
     async with (
-        PostgresWarehouse.open(road.dsn, connections=2, lock_timeout_seconds=5) as warehouse,
+        PostgresWarehouse.open(
+            WarehouseAccess(road.dsn), connections=2, lock_timeout_seconds=5
+        ) as warehouse,
         warehouse.connection() as connection,
     ):
         tell = (told if told is not None else []).append

@@ -102,7 +102,7 @@ async def test_read_only_server_makes_a_drop_wait_and_then_load(road: Road) -> N
     as_operator(road, "alter database {} set default_transaction_read_only = on")
     with pytest.raises(TransientError, match="read-only transaction") as waiting:
         await road.bring(drop)
-    assert "point HEADRACE_WAREHOUSE_DSN at the writer" in waiting.value.reason.remedy
+    assert "point HEADRACE_WAREHOUSE_DSN (or the secret) at" in waiting.value.reason.remedy
     as_operator(road, "alter database {} set default_transaction_read_only = off")
     assert isinstance(await road.bring(drop), Loaded)
 

@@ -20,6 +20,7 @@ from headrace_shared.drop import Drop
 from headrace_shared.errors import TransientError
 from headrace_shared.facts import DropRouted, Fact, ReplayRequested, UnloadRequested
 from headrace_shared.testing.builders import a_message, an_envelope
+from headrace_shared.warehouse_access import WarehouseAccess
 from headrace_verifier.differences import Difference, Kind
 from headrace_verifier.lake import Lake, LakePage, Marker
 from headrace_verifier.ledger import Ledger
@@ -134,7 +135,7 @@ async def platform(road: Road) -> AsyncIterator[Platform]:
             DynamoDBLog(dynamodb, table),
             Lake(s3, bucket),
             BrokenLake(s3, bucket),
-            await stack.enter_async_context(Ledger.open(road.dsn)),
+            await stack.enter_async_context(Ledger.open(WarehouseAccess(road.dsn))),
             Log(dynamodb, table),
         )
 
@@ -264,9 +265,9 @@ async def test_what_is_not_meant_is_left_out(
 
 
 async def test_warehouse_without_a_ledger_asks_for_another_try(warehouse_dsn: str) -> None:
-    async with Ledger.open(warehouse_dsn) as ledger:
+    async with Ledger.open(WarehouseAccess(warehouse_dsn)) as ledger:
         with pytest.raises(TransientError, match="start a loader"):
             await ledger.begin({})
     with pytest.raises(TransientError, match="the warehouse"):
-        async with Ledger.open("postgresql://127.0.0.1:1/none"):
+        async with Ledger.open(WarehouseAccess("postgresql://127.0.0.1:1/none")):
             pass

@@ -20,6 +20,7 @@ from headrace_loader.lake import S3Lake
 from headrace_loader.loading import Loading
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_shared.drop import Drop
+from headrace_shared.warehouse_access import WarehouseAccess
 from tests.model.crashes import Crashes
 
 Found = TypeVar("Found")
@@ -69,7 +70,8 @@ def bench(dsn: str) -> Iterator[Bench]:
     ):
         crashes = Crashes(dsn, patched)
         opened = [
-            PostgresWarehouse.open(dsn, connections=9, lock_timeout_seconds=5) for _ in range(2)
+            PostgresWarehouse.open(WarehouseAccess(dsn), connections=9, lock_timeout_seconds=5)
+            for _ in range(2)
         ]
         warehouses = [runner.run(one.__aenter__()) for one in opened]
         loaders = [

@@ -9,12 +9,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from openapi_spec_validator import validate
+from structlog.testing import capture_logs
 
 from headrace_api.app import make_app
 from headrace_api.cursors import Cursors
 from headrace_api.routes import Stores
 from headrace_api.settings import ApiSettings
 from headrace_shared.errors import TransientError
+from headrace_shared.metrics import embedded
 
 SETTINGS: dict[str, Any] = {
     "log_table": "log",
@@ -150,6 +152,27 @@ async def test_bug_tells_its_request_id_and_nothing_else(
     answer = await client.get("/v1/drops")
     problem(answer, 500, "internal")
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status_class", "requests"),
+    [
+        ("/v1/drops", "5xx", 1),
+        ("/nowhere", "4xx", 1),
+        ("/readyz", "5xx", 0),
+        ("/healthz", "2xx", 0),
+    ],
+)
+async def test_answers_are_counted_by_class_and_probes_are_not(
+    client: httpx.AsyncClient, path: str, status_class: str, requests: int
+) -> None:
+    with capture_logs() as lines:
+        await client.get(path)
+    (line,) = [one for one in lines if one["event"] == "request.answered"]
+    told = embedded({**line, "timestamp": "2026-11-20T12:00:00Z"}, "prod")
+    assert line["status_class"] == status_class
+    assert told.get("requests", 0) == requests
+    assert told.get("request_ms") == (line["duration_ms"] if requests else None)
 
 
 async def test_readiness_names_what_is_down(app: FastAPI, client: httpx.AsyncClient) -> None:

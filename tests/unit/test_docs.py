@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tools import metrics_table
 from tools.settings_tables import MODELS, ROOT, readme, table, with_table
 
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
@@ -30,6 +31,16 @@ def test_table_of_settings_falls_behind_visibly() -> None:
     text = readme("router").read_text().replace("HEADRACE_DATABASES", "HEADRACE_DATABASE")
     assert text != with_table(text, MODELS["router"])
     assert "HEADRACE_DATABASES" in table(MODELS["router"])
+
+
+def test_setting_with_an_alias_is_named_as_it_is_read() -> None:
+    assert "| `ECS_AGENT_URI` |" in table(MODELS["loader"])
+    assert "HEADRACE_ECS_AGENT_URI" not in table(MODELS["loader"])
+
+
+def test_page_of_metrics_has_every_metric() -> None:
+    text = metrics_table.PAGE.read_text()
+    assert text == metrics_table.with_table(text), "run: python -m tools.metrics_table"
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +23,7 @@ from headrace_shared.inbox import (
     Limits,
     Message,
 )
+from headrace_shared.liveness import TURN_SECONDS
 from headrace_shared.reasons import Reason
 from headrace_shared.testing.builders import a_drop
 from headrace_shared.testing.clock import FakeClock, settle
@@ -76,6 +79,7 @@ class Bench:
     stop: asyncio.Event
     running: asyncio.Task[None]
     gate: Gate
+    turns: list[float]
 
     @property
     def settled(self) -> list[tuple[str, str, float | None]]:
@@ -106,9 +110,19 @@ async def bench(
     handler = ScriptedHandler(clock)
     limits = Limits(concurrency, visibility, grace, max_receives)
     gate, stop = Gate(), asyncio.Event()
-    loop = InboxLoop(queue, bus, handler, limits, gate=gate, sleep=clock.sleep, chance=lambda: 0.5)
+    turns: list[float] = []
+    loop = InboxLoop(
+        queue,
+        bus,
+        handler,
+        limits,
+        gate=gate,
+        on_turn=lambda: turns.append(clock.now),
+        sleep=clock.sleep,
+        chance=lambda: 0.5,
+    )
     running = asyncio.create_task(loop.run(stop))
-    made = Bench(clock, queue, bus, handler, loop, stop, running, gate)
+    made = Bench(clock, queue, bus, handler, loop, stop, running, gate, turns)
     try:
         yield made
     finally:
@@ -176,6 +190,65 @@ async def test_no_poll_while_every_slot_is_taken() -> None:
         await b.clock.advance(40)
         assert b.handler.at_work == {"a", "b"}
         assert len(b.queue.asked) == 1
+
+
+async def test_loop_lives_while_long_work_fills_every_slot() -> None:
+    async with bench(concurrency=2, visibility=10_000) as b:
+        b.handler.does = {"a": lambda: 3_600.0, "b": lambda: 3_600.0}
+        b.queue.send("a", "b")
+        await b.clock.advance(3_000)
+        assert b.handler.at_work == {"a", "b"}
+        assert _longest_pause(b.turns, until=3_000) <= TURN_SECONDS
+
+
+async def test_loop_lives_while_the_gate_is_closed() -> None:
+    async with bench() as b:
+        b.gate.close()
+        await b.clock.advance(1_000)
+        assert _longest_pause(b.turns[1:], until=1_000) <= TURN_SECONDS
+
+
+async def test_loop_lives_while_it_backs_off() -> None:
+    async with bench() as b:
+        b.queue.failing.add("receive")
+        await b.clock.advance(500)
+        assert not b.running.done()
+        assert _longest_pause(b.turns, until=500) <= TURN_SECONDS
+
+
+async def test_loop_that_hangs_in_a_poll_does_not_look_alive() -> None:
+    async with bench() as b:
+        b.queue.poll_seconds = 1_000
+        await b.clock.advance(900)
+        assert b.turns == [0]
+
+
+async def test_oldest_message_in_hand_is_told() -> None:
+    async with bench(visibility=1_000) as b:
+        b.handler.does = {"a": lambda: 50.0, "b": lambda: 100.0}
+        b.queue.send("a")
+        await b.clock.advance(1)
+        first = b.loop.oldest_taken_at
+        b.queue.send("b")
+        await b.clock.advance(2)
+        assert b.loop.oldest_taken_at == first
+        await b.clock.advance(60)
+        second = b.loop.oldest_taken_at
+        assert first is not None
+        assert second is not None
+        assert first < second <= time.monotonic()
+        await b.clock.advance(60)
+        assert b.loop.oldest_taken_at is None
+
+
+async def test_idle_loop_has_nothing_in_hand() -> None:
+    async with bench() as b:
+        await b.clock.advance(30)
+        assert b.loop.oldest_taken_at is None
+
+
+def _longest_pause(turns: Sequence[float], *, until: float) -> float:
+    return round(max(later - before for before, later in pairwise([*turns, until])), 6)
 
 
 async def test_transient_error_hides_the_message_for_a_back_off() -> None:

@@ -26,6 +26,7 @@ from headrace_shared.aws import AwsClients
 from headrace_shared.errors import TransientError
 from headrace_shared.liveness import Liveness
 from headrace_shared.logging import get_logger
+from headrace_shared.warehouse_access import WarehouseAccess
 
 _log = get_logger(__name__)
 
@@ -73,7 +74,7 @@ async def _open_stores(settings: ApiSettings, stack: AsyncExitStack) -> Stores:
     clients = AwsClients(stack, connections=_CONNECTIONS)
     warehouse = await stack.enter_async_context(
         PostgresReader.open(
-            settings.warehouse_dsn,
+            await WarehouseAccess.open(settings, clients),
             connections=settings.warehouse_connections,
             statement_timeout_seconds=settings.statement_timeout_seconds,
         )

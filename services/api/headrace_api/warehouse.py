@@ -14,12 +14,15 @@ from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection, sql
+from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
 from headrace_shared.errors import TransientError
 from headrace_shared.log_schema import State
+from headrace_shared.warehouse_access import WarehouseAccess
 
 _POOL_WAIT_SECONDS: Final = 3.0
+_CONNECT_SECONDS: Final = 3
 _COUNT_MILLISECONDS: Final = 500
 """An exact count is worth this much; beyond it the database's estimate serves."""
 
@@ -101,9 +104,14 @@ class PostgresReader:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, dsn: str, *, connections: int, statement_timeout_seconds: float
+        cls, access: WarehouseAccess, *, connections: int, statement_timeout_seconds: float
     ) -> AsyncIterator[PostgresReader]:
         """A reader; does not wait for the warehouse to answer."""
+
+        async def conninfo() -> str:
+            # What it raises, psycopg's pool logs as it does a refused connection.
+            parameters = await access.parameters()
+            return make_conninfo(access.dsn, **parameters, connect_timeout=_CONNECT_SECONDS)
 
         async def configure(connection: AsyncConnection[Any]) -> None:
             milliseconds = str(round(statement_timeout_seconds * 1000))
@@ -116,14 +124,13 @@ class PostgresReader:
             await connection.set_read_only(True)
 
         pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
-            dsn,
+            conninfo,
             min_size=0,
             max_size=connections,
             timeout=_POOL_WAIT_SECONDS,
             # The pool's own back-off doubles for five minutes: after an outage it would sleep on
             # while Postgres is back. So each question that finds none begins anew.
             reconnect_timeout=_POOL_WAIT_SECONDS,
-            kwargs={"connect_timeout": 3},
             configure=configure,
             check=AsyncConnectionPool.check_connection,
             open=False,

@@ -13,6 +13,7 @@ from headrace_loader.sifting.quarantine import Quarantine
 from headrace_shared.inbox import Handler
 from headrace_shared.service import Parts, run_service
 from headrace_shared.settings import load_settings
+from headrace_shared.warehouse_access import WarehouseAccess
 
 
 def main() -> None:
@@ -22,7 +23,7 @@ def main() -> None:
     async def build(parts: Parts) -> Handler:
         warehouse = await parts.stack.enter_async_context(
             PostgresWarehouse.open(
-                settings.warehouse_dsn,
+                await WarehouseAccess.open(settings, parts.clients),
                 connections=2 * settings.loads + 1,
                 lock_timeout_seconds=settings.lock_timeout_seconds,
                 stall_seconds=settings.lake_stall_seconds,

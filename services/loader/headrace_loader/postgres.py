@@ -8,13 +8,12 @@ from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.conninfo import make_conninfo
-from psycopg_pool import AsyncConnectionPool
 
 from headrace_loader import ledger, reopening
 from headrace_loader.ledger import Entry
 from headrace_loader.locks import lock_key, version_lock_key
 from headrace_loader.migrations import migrate
+from headrace_loader.pool import WarehousePool
 from headrace_loader.shared_load import SharedLoad
 from headrace_loader.sqlstate import warehouse_errors
 from headrace_loader.standing import StoredContract, right_contract
@@ -23,6 +22,7 @@ from headrace_shared.column_types import canonical_type
 from headrace_shared.drop import Drop
 from headrace_shared.errors import HeadraceError
 from headrace_shared.facts import DropRouted
+from headrace_shared.warehouse_access import WarehouseAccess
 
 OLDEST_SERVER: Final = 170_000
 
@@ -32,18 +32,7 @@ _LOCKS: Final[LiteralString] = (
 _LOCK_ALONE: Final = _LOCKS.replace("{}", "pg_advisory_xact_lock")
 _LOCK_SHARED: Final = _LOCKS.replace("{}", "pg_advisory_xact_lock_shared")
 
-_POOL_WAIT_SECONDS: Final = 20.0
-
-# A partition of the network leaves a backend in COPY holding its locks for 20 minutes and more,
-# whatever the statement time-outs; keepalives and the connection check end it in seconds.
-# https://www.postgresql.org/docs/current/runtime-config-connection.html#RUNTIME-CONFIG-TCP-SETTINGS
-_CLIENT_KEEPALIVES: Final = {
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
+# As the client's in `pool`: with the connection check, they end a backend that was left in COPY.
 _SERVER_KEEPALIVES: Final = {
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
@@ -60,9 +49,7 @@ class PostgresWarehouse:
     """Opens transactions for drops and reads the ledger. Every method raises TransientError when
     the server cannot be reached or asks for another try."""
 
-    def __init__(
-        self, pool: AsyncConnectionPool[AsyncConnection[Any]], stall_seconds: float
-    ) -> None:
+    def __init__(self, pool: WarehousePool, stall_seconds: float) -> None:
         self._pool = pool
         self._stall = stall_seconds
 
@@ -70,7 +57,7 @@ class PostgresWarehouse:
     @asynccontextmanager
     async def open(
         cls,
-        dsn: str,
+        access: WarehouseAccess,
         *,
         connections: int,
         lock_timeout_seconds: float,
@@ -99,16 +86,7 @@ class PostgresWarehouse:
                 await connection.execute("select set_config(%s, %s, false)", [name, value])
             await connection.commit()
 
-        pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
-            make_conninfo(dsn, **_CLIENT_KEEPALIVES),
-            min_size=1,
-            max_size=connections,
-            timeout=_POOL_WAIT_SECONDS,
-            configure=configure,
-            check=AsyncConnectionPool.check_connection,
-            open=False,
-        )
-        async with pool:
+        async with WarehousePool(access, connections=connections, configure=configure) as pool:
             with warehouse_errors("preparing the ledger"):
                 async with pool.connection() as connection:
                     _refuse_old(connection.info.server_version)

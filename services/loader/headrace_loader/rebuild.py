@@ -21,6 +21,7 @@ from headrace_shared.errors import HeadraceError
 from headrace_shared.identifiers import safe_identifier, safe_schema
 from headrace_shared.logging import configure
 from headrace_shared.settings import load_settings
+from headrace_shared.warehouse_access import WarehouseAccess
 
 _CONNECTIONS: Final = 4
 
@@ -43,14 +44,15 @@ def main() -> int:
 
 async def _rebuild(settings: LoaderSettings, db_name: str, table_name: str) -> Rebuilt:
     async with AsyncExitStack() as stack:
+        clients = AwsClients(stack, connections=_CONNECTIONS)
         warehouse = await stack.enter_async_context(
             PostgresWarehouse.open(
-                settings.warehouse_dsn,
+                await WarehouseAccess.open(settings, clients),
                 connections=_CONNECTIONS,
                 lock_timeout_seconds=settings.lock_timeout_seconds,
             )
         )
-        lake = S3Lake(await AwsClients(stack, connections=_CONNECTIONS).open("s3"))
+        lake = S3Lake(await clients.open("s3"))
         connection = await stack.enter_async_context(warehouse.connection())
         rebuild = Rebuild(
             connection,

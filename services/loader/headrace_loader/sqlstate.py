@@ -35,6 +35,8 @@ _THEN: Final = (
     "`headrace redrive loader`."
 )
 
+_WHERE: Final = "HEADRACE_WAREHOUSE_DSN (or the secret)"
+
 
 class Meaning(StrEnum):
     """What becomes of the work that met an error."""
@@ -83,13 +85,13 @@ STATES: Final[Mapping[str, State]] = {
     "57P01": State("admin_shutdown"),
     "57P02": State("crash_shutdown"),
     "57P03": State("cannot_connect_now"),
-    "57P04": _mend("database_dropped", "Restore the database, or mend HEADRACE_WAREHOUSE_DSN."),
+    "57P04": _mend("database_dropped", f"Restore the database, or mend {_WHERE}."),
     "25P03": State("idle_in_transaction_session_timeout"),
     "25P04": _mend("transaction_timeout", "If it goes on, raise the role's transaction_timeout."),
     # A failover leaves the loader on what is a standby now, until its name leads elsewhere.
     "25006": _mend(
         "read_only_sql_transaction",
-        "In a failover nothing; if it stays, point HEADRACE_WAREHOUSE_DSN at the writer.",
+        f"In a failover nothing; if it stays, point {_WHERE} at the writer.",
     ),
     # Others were at the same rows or the same lock; one of them had to give way.
     "40": State("transaction_rollback"),
@@ -109,9 +111,9 @@ STATES: Final[Mapping[str, State]] = {
     # Neither the rows nor the contract can help it, so neither is refused for it.
     "28": _mend(
         "invalid_authorization_specification",
-        "Mend the user or the password in HEADRACE_WAREHOUSE_DSN.",
+        f"In a rotation of the password nothing; if it stays, mend user or password in {_WHERE}.",
     ),
-    "3D000": _mend("invalid_catalog_name", "Make the database that HEADRACE_WAREHOUSE_DSN names."),
+    "3D000": _mend("invalid_catalog_name", f"Make the database that {_WHERE} names."),
     "3F000": _mend("invalid_schema_name", "The schema was dropped by hand: restore it."),
     "42501": _mend(
         "insufficient_privilege",

@@ -14,10 +14,9 @@ from headrace_shared.errors import TransientError
 from headrace_shared.liveness import Liveness
 from headrace_shared.logging import get_logger
 from headrace_verifier.differences import Difference
-from headrace_verifier.ledger import Ledger
 from headrace_verifier.settings import VerifierSettings
 from headrace_verifier.verification import Tally, Walk
-from headrace_verifier.wiring import verify
+from headrace_verifier.wiring import opened_ledger, verify
 
 _log = get_logger(__name__)
 
@@ -69,7 +68,7 @@ class Interval:
 
     async def _seconds_to_wait(self) -> float:
         scope = self._settings.plan.scope
-        async with Ledger.open(self._settings.warehouse_dsn) as ledger:
+        async with opened_ledger(self._settings) as ledger:
             if await ledger.unfinished(scope):
                 return 0
             passed = await ledger.seconds_since_last(scope)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection, sql
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
@@ -16,6 +17,7 @@ from headrace_shared.drop import Drop
 from headrace_shared.errors import TransientError
 from headrace_shared.log_schema import State
 from headrace_shared.reasons import Reason
+from headrace_shared.warehouse_access import WarehouseAccess
 from headrace_verifier.judging import Count
 from headrace_verifier.records import Entry, Version
 
@@ -80,11 +82,15 @@ class Ledger:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, dsn: str) -> AsyncIterator[Ledger]:
+    async def open(cls, access: WarehouseAccess) -> AsyncIterator[Ledger]:
         """A ledger on a connection of its own."""
+        parameters = await access.parameters()
         with _transient_errors():
             connection: AsyncConnection[Any] = await AsyncConnection.connect(
-                dsn, autocommit=True, connect_timeout=5, application_name="headrace-verifier"
+                make_conninfo(access.dsn, **parameters),
+                autocommit=True,
+                connect_timeout=5,
+                application_name="headrace-verifier",
             )
         async with connection:
             with _transient_errors():

@@ -1,12 +1,14 @@
-"""One verification with its real parts, opened and closed again."""
+"""A verification's real parts, opened and closed again."""
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from headrace_shared.aws import AwsClients
 from headrace_shared.bus import EventBridgeBus
+from headrace_shared.warehouse_access import WarehouseAccess
 from headrace_verifier.lake import Lake
 from headrace_verifier.ledger import Ledger
 from headrace_verifier.log import AT_ONCE, Log
@@ -24,12 +26,26 @@ async def verify(settings: VerifierSettings, plan: Plan, teller: Teller, *, resu
     """
     async with AsyncExitStack() as stack:
         clients = AwsClients(stack, connections=_CONNECTIONS)
+        access = await WarehouseAccess.open(settings, clients)
         verification = Verification(
             Lake(await clients.open("s3"), settings.lake_bucket),
-            await stack.enter_async_context(Ledger.open(settings.warehouse_dsn)),
+            await stack.enter_async_context(Ledger.open(access)),
             Log(await clients.open("dynamodb"), settings.log_table),
             EventBridgeBus(await clients.open("events"), settings.bus_name),
             plan,
             teller,
         )
         return await verification.run(resume=resume)
+
+
+@asynccontextmanager
+async def opened_ledger(settings: VerifierSettings) -> AsyncIterator[Ledger]:
+    """The ledger alone.
+
+    Raises:
+        TransientError: the warehouse cannot be reached.
+    """
+    async with AsyncExitStack() as stack:
+        clients = AwsClients(stack, connections=1)
+        access = await WarehouseAccess.open(settings, clients)
+        yield await stack.enter_async_context(Ledger.open(access))

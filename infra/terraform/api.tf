@@ -1,0 +1,200 @@
+# The API: answers for every drop and table. Behind a load balancer that is internal unless asked.
+
+module "api" {
+  source                = "./modules/service"
+  name                  = "api"
+  platform              = merge(local.platform, { security_group_ids = [aws_security_group.tasks.id, aws_security_group.api_tasks.id] })
+  size                  = local.services.api
+  port                  = local.api_port
+  target_group_arn      = aws_lb_target_group.api.arn
+  image_repository_arns = var.image_repository_arns
+  policy_json           = data.aws_iam_policy_document.api.json
+  secrets               = { HEADRACE_CURSOR_SECRET = aws_secretsmanager_secret.cursors.arn }
+
+  environment = merge(local.common_environment, local.warehouse_environment, {
+    HEADRACE_LOG_TABLE = aws_dynamodb_table.log.name
+    HEADRACE_API_HOST  = "0.0.0.0"
+    HEADRACE_API_PORT  = tostring(local.api_port)
+    # A user of its own, who only reads, where one is given.
+    HEADRACE_WAREHOUSE_SECRET = local.warehouse.api_secret_arn
+  })
+
+  # A service cannot be put behind a target group that no listener uses.
+  depends_on = [aws_lb_listener.api]
+}
+
+data "aws_iam_policy_document" "api" {
+  statement {
+    sid       = "ReadTheWarehousesSecret"
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = [local.warehouse.api_secret_arn]
+  }
+
+  dynamic "statement" {
+    for_each = var.warehouse.secret_kms_key_arn == null ? [] : [var.warehouse.secret_kms_key_arn]
+    content {
+      sid       = "DecryptTheWarehousesSecret"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+    }
+  }
+
+  statement {
+    sid       = "ReadDropsOfTheLog"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.log.arn]
+  }
+
+  statement {
+    sid       = "ListDropsOfTheLog"
+    actions   = ["dynamodb:Query"]
+    resources = ["${aws_dynamodb_table.log.arn}/index/*"]
+  }
+}
+
+# Signs the cursors of pages, the same in every task. Made by AWS, and in neither plan nor state.
+resource "aws_secretsmanager_secret" "cursors" {
+  name                    = "${var.name}/api-cursors"
+  description             = "Signs the cursors of the API's pages; change it and open pages begin anew"
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = var.destroy_with_data ? 0 : 7
+}
+
+ephemeral "aws_secretsmanager_random_password" "cursors" {
+  password_length     = 48
+  exclude_punctuation = true
+}
+
+resource "aws_secretsmanager_secret_version" "cursors" {
+  secret_id                = aws_secretsmanager_secret.cursors.id
+  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.cursors.random_password
+  secret_string_wo_version = 1
+}
+
+# --- The load balancer ----------------------------------------------------------------------------
+
+locals {
+  api_port = 8080
+  has_tls  = var.api_exposure.certificate_arn != null
+  api_url  = coalesce(var.api_exposure.url, "${local.has_tls ? "https" : "http"}://${aws_lb.api.dns_name}")
+  # Without a list, who is inside the VPC.
+  api_callers = length(var.api_exposure.allowed_cidrs) > 0 ? var.api_exposure.allowed_cidrs : [local.network.cidr_block]
+}
+
+resource "aws_lb" "api" {
+  name                       = "${var.name}-api"
+  internal                   = !var.api_exposure.public
+  load_balancer_type         = "application"
+  subnets                    = var.api_exposure.public ? local.network.public_subnet_ids : local.network.task_subnet_ids
+  security_groups            = [aws_security_group.load_balancer.id]
+  drop_invalid_header_fields = true
+  enable_deletion_protection = var.api_exposure.deletion_protection && !var.destroy_with_data
+
+  lifecycle {
+    precondition {
+      condition     = !var.api_exposure.public || length(local.network.public_subnet_ids) >= 2
+      error_message = "A public API needs two public_subnet_ids in your network."
+    }
+  }
+}
+
+resource "aws_lb_target_group" "api" {
+  name                 = "${var.name}-api"
+  port                 = local.api_port
+  protocol             = "HTTP"
+  target_type          = "ip"
+  vpc_id               = local.network.vpc_id
+  deregistration_delay = 30
+
+  # Alive, rather than ready: the API answers, and says why, while the warehouse is away.
+  health_check {
+    path                = "/healthz"
+    matcher             = "200"
+    interval            = 15
+    timeout             = 5
+    healthy_threshold   = 2
+    unhealthy_threshold = 3
+  }
+}
+
+resource "aws_lb_listener" "api" {
+  load_balancer_arn = aws_lb.api.arn
+  port              = local.has_tls ? 443 : 80
+  protocol          = local.has_tls ? "HTTPS" : "HTTP"
+  certificate_arn   = var.api_exposure.certificate_arn
+  ssl_policy        = local.has_tls ? "ELBSecurityPolicy-TLS13-1-2-2021-06" : null
+
+  default_action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.api.arn
+  }
+}
+
+# --- On the internet only ---------------------------------------------------------------------------
+
+resource "aws_wafv2_web_acl" "api" {
+  count       = var.api_exposure.public ? 1 : 0
+  name        = "${var.name}-api"
+  description = "So many requests in five minutes from one address, and nothing that AWS knows as an attack"
+  scope       = "REGIONAL"
+
+  default_action {
+    allow {}
+  }
+
+  rule {
+    name     = "rate"
+    priority = 1
+
+    action {
+      block {}
+    }
+
+    statement {
+      rate_based_statement {
+        limit              = var.api_exposure.requests_per_5_minutes
+        aggregate_key_type = "IP"
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "${var.name}-api-rate"
+      sampled_requests_enabled   = true
+    }
+  }
+
+  rule {
+    name     = "known-bad-inputs"
+    priority = 2
+
+    override_action {
+      none {}
+    }
+
+    statement {
+      managed_rule_group_statement {
+        vendor_name = "AWS"
+        name        = "AWSManagedRulesKnownBadInputsRuleSet"
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "${var.name}-api-known-bad-inputs"
+      sampled_requests_enabled   = true
+    }
+  }
+
+  visibility_config {
+    cloudwatch_metrics_enabled = true
+    metric_name                = "${var.name}-api"
+    sampled_requests_enabled   = true
+  }
+}
+
+resource "aws_wafv2_web_acl_association" "api" {
+  count        = var.api_exposure.public ? 1 : 0
+  resource_arn = aws_lb.api.arn
+  web_acl_arn  = aws_wafv2_web_acl.api[0].arn
+}

@@ -1,0 +1,96 @@
+# Your VPC, or one made here in which tasks reach AWS by endpoints alone, without NAT.
+
+module "network" {
+  count              = var.network.vpc_id == null ? 1 : 0
+  source             = "./modules/network"
+  name               = var.name
+  region             = var.region
+  cidr_block         = var.network.cidr_block
+  availability_zones = var.network.availability_zones
+  public             = var.api_exposure.public
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+}
+
+data "aws_vpc" "given" {
+  count = var.network.vpc_id == null ? 0 : 1
+  id    = var.network.vpc_id
+}
+
+locals {
+  network = var.network.vpc_id == null ? {
+    vpc_id            = module.network[0].vpc_id
+    cidr_block        = var.network.cidr_block
+    task_subnet_ids   = module.network[0].task_subnet_ids
+    public_subnet_ids = module.network[0].public_subnet_ids
+    } : {
+    vpc_id            = var.network.vpc_id
+    cidr_block        = data.aws_vpc.given[0].cidr_block
+    task_subnet_ids   = var.network.task_subnet_ids
+    public_subnet_ids = var.network.public_subnet_ids
+  }
+}
+
+resource "aws_security_group" "tasks" {
+  name        = "${var.name}-tasks"
+  description = "The services: they call, and are called by nobody"
+  vpc_id      = local.network.vpc_id
+}
+
+resource "aws_vpc_security_group_egress_rule" "aws" {
+  security_group_id = aws_security_group.tasks.id
+  description       = "AWS by TLS: endpoints of the VPC, S3 and DynamoDB by their gateways"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+}
+
+resource "aws_vpc_security_group_egress_rule" "warehouse" {
+  security_group_id = aws_security_group.tasks.id
+  description       = "The warehouse"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = local.warehouse.port
+  to_port           = local.warehouse.port
+}
+
+resource "aws_security_group" "api_tasks" {
+  name        = "${var.name}-api-tasks"
+  description = "The API's tasks: called by the load balancer alone"
+  vpc_id      = local.network.vpc_id
+}
+
+resource "aws_vpc_security_group_ingress_rule" "api_tasks" {
+  security_group_id            = aws_security_group.api_tasks.id
+  description                  = "From the load balancer"
+  referenced_security_group_id = aws_security_group.load_balancer.id
+  ip_protocol                  = "tcp"
+  from_port                    = local.api_port
+  to_port                      = local.api_port
+}
+
+resource "aws_security_group" "load_balancer" {
+  name        = "${var.name}-api"
+  description = "The API's load balancer"
+  vpc_id      = local.network.vpc_id
+}
+
+resource "aws_vpc_security_group_ingress_rule" "callers" {
+  for_each          = toset(local.api_callers)
+  security_group_id = aws_security_group.load_balancer.id
+  description       = "Who may ask"
+  cidr_ipv4         = each.value
+  ip_protocol       = "tcp"
+  from_port         = local.has_tls ? 443 : 80
+  to_port           = local.has_tls ? 443 : 80
+}
+
+resource "aws_vpc_security_group_egress_rule" "load_balancer" {
+  security_group_id            = aws_security_group.load_balancer.id
+  description                  = "To the API's tasks"
+  referenced_security_group_id = aws_security_group.api_tasks.id
+  ip_protocol                  = "tcp"
+  from_port                    = local.api_port
+  to_port                      = local.api_port
+}

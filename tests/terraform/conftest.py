@@ -1,0 +1,45 @@
+"""Terraform and its provider, found on this machine; without Terraform these tests are skipped, and
+fail where CI is set."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+import pytest
+
+from tests.terraform import providers
+from tests.terraform.terraform import Terraform
+
+
+@pytest.fixture(scope="session")
+def terraform_environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """For `Terraform(environment=...)`: where the provider comes from."""
+    platform = _platform()
+    into = tmp_path_factory.mktemp("terraform-cli")
+    return providers.environment(into, providers.usual_places(), platform)
+
+
+@pytest.fixture(scope="session")
+def initialised(
+    tmp_path_factory: pytest.TempPathFactory, terraform_environment: Mapping[str, str]
+) -> Terraform:
+    """The root module, ready; nothing is ever applied from it."""
+    work = tmp_path_factory.mktemp("terraform")
+    terraform = Terraform(work, environment=terraform_environment)
+    terraform.init()
+    return terraform
+
+
+def _platform() -> str:
+    binary = shutil.which("terraform")
+    if binary is None:
+        sentence = "Terraform (1.11 or later) is not on the PATH: infra/terraform is not tested."
+        if os.environ.get("CI"):
+            pytest.fail(sentence, pytrace=False)
+        pytest.skip(sentence)
+    done = subprocess.run([binary, "version", "-json"], capture_output=True, check=True, timeout=60)
+    return str(json.loads(done.stdout)["platform"])

@@ -1,0 +1,168 @@
+"""Each statement of each task role: what a user does that needs it, and what the service says when
+it is missing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.error import HTTPError
+from uuid import uuid4
+
+from tests.running_platform import eventually
+from tests.terraform.applied import PREFIX, Applied
+
+GOOD: Final = "id,name\n1,Ada\n"
+POLICY: Final = "service"
+
+Act = Callable[[Applied, str], object]
+
+
+@dataclass(frozen=True)
+class Permission:
+    """A statement of a service's role.
+
+    Args:
+        operation: the call that AWS refuses without it, as the service's log names it.
+        act: what makes the service call it, given the name of a table of the test's own.
+    """
+
+    service: str
+    sid: str
+    operation: str
+    act: Act
+
+    def __str__(self) -> str:
+        return f"{self.service}-{self.sid}"
+
+
+def nothing(stack: Applied, table: str) -> None:
+    """The service asks by itself, again and again."""
+
+
+def land(stack: Applied, table: str) -> None:
+    stack.land(f"dev/append/{table}/good.csv", GOOD)
+
+
+def land_bad_rows(stack: Applied, table: str) -> None:
+    stack.land(f"dev/append/{table}/bad.csv", "id,name\nfour,Mary\n5,Ada\n")
+
+
+def land_without_contract(stack: Applied, table: str) -> None:
+    stack.land(f"dev/append/{table}_new/first.csv", GOOD)
+
+
+def land_and_replace(stack: Applied, table: str) -> None:
+    """While no loader reads: the emulator's events name no version, so it must be looked for."""
+    [loader] = stack.containers("loader")
+    loader.pause()
+    try:
+        key = f"dev/append/{table}/replaced.csv"
+        stack.land(key, GOOD)
+        eventually(lambda: stack.drop(key), f"{key} is routed")
+        stack.land(key, "id,name\n2,Grace\n")
+    finally:
+        loader.unpause()
+
+
+def crash(service: str) -> Act:
+    """Sessions go on when a secret cannot be read any more; a new task has none."""
+
+    def act(stack: Applied, _: str) -> None:
+        stack.crash(service)
+
+    return act
+
+
+def ask(path: str) -> Act:
+    def act(stack: Applied, table: str) -> None:
+        with suppress(HTTPError):
+            stack.get(path.format(table=table, drop_id=uuid4()))
+
+    return act
+
+
+def forget(stack: Applied, table: str) -> None:
+    """The log loses a drop that is loaded: the verifier is to tell it again."""
+    key = f"dev/append/{table}/forgotten.csv"
+    stack.land(key, GOOD)
+    drop = stack.await_state(key, "loaded")
+    stack.account.client("dynamodb").delete_item(
+        TableName=stack.stack.log_table, Key={"drop_id": {"S": drop["drop_id"]}}
+    )
+
+
+PERMISSIONS: Final = (
+    Permission("router", "ReadItsInbox", "ReceiveMessage", nothing),
+    Permission("router", "PublishFacts", "PutEvents", land),
+    Permission("loader", "ReadItsInbox", "ReceiveMessage", nothing),
+    Permission("loader", "PublishFacts", "PutEvents", land),
+    Permission("loader", "ReadDrops", "GetObject", land),
+    Permission("loader", "FindVersions", "ListObjectVersions", land_and_replace),
+    Permission("loader", "KeepBadRows", "PutObject", land_bad_rows),
+    Permission("loader", "DropInferredContracts", "PutObject", land_without_contract),
+    Permission("loader", "ReadTheWarehousesSecret", "GetSecretValue", crash("loader")),
+    Permission("logger", "ReadItsInbox", "ReceiveMessage", nothing),
+    Permission("logger", "WriteTheLog", "UpdateItem", land),
+    Permission("api", "ReadTheWarehousesSecret", "GetSecretValue", crash("api")),
+    Permission("api", "ReadDropsOfTheLog", "GetItem", ask("/v1/drops/{drop_id}")),
+    Permission("api", "ListDropsOfTheLog", "Query", ask("/v1/drops")),
+    Permission("verifier", "PublishFacts", "PutEvents", forget),
+    Permission("verifier", "ListTheLake", "ListObjectVersions", nothing),
+    Permission("verifier", "ReadTheLog", "Scan", nothing),
+    Permission("verifier", "ReadWhatHasNotEnded", "Query", nothing),
+    Permission("verifier", "ReadTheWarehousesSecret", "GetSecretValue", nothing),
+)
+
+NOT_TELLABLE: Final = {
+    "KeepItsTasksWhileTheyWork": "The emulator has no agent that would ask for it, and no scaling.",
+    "UseTheKey": "The emulator decrypts without asking KMS.",
+    "DecryptTheWarehousesSecret": "Likewise.",
+}
+"""Sid -> why it is not among the above."""
+
+
+def statements(stack: Applied, service: str) -> list[dict[str, Any]]:
+    """Of the policy of a service's task role, as IAM has it now."""
+    answer = stack.account.client("iam").get_role_policy(
+        RoleName=f"{PREFIX}-{service}-task", PolicyName=POLICY
+    )
+    found: list[dict[str, Any]] = answer["PolicyDocument"]["Statement"]
+    return found
+
+
+@contextmanager
+def without(stack: Applied, permission: Permission) -> Iterator[None]:
+    """The statement is missing within the block."""
+    all_of_them = statements(stack, permission.service)
+    left = [one for one in all_of_them if one["Sid"] != permission.sid]
+    assert len(left) == len(all_of_them) - 1, f"{permission} is not there"
+    _put(stack, permission.service, left)
+    try:
+        yield
+    finally:
+        _put(stack, permission.service, all_of_them)
+
+
+def _put(stack: Applied, service: str, of: list[dict[str, Any]]) -> None:
+    stack.account.client("iam").put_role_policy(
+        RoleName=f"{PREFIX}-{service}-task",
+        PolicyName=POLICY,
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": of}),
+    )
+
+
+def refused(stack: Applied, permission: Permission, since: int) -> str | None:
+    """The first line in which the service says that AWS refused it that call."""
+    for line in stack.log_lines(permission.service, since):
+        if "AccessDenied" in line and permission.operation in line:
+            return line
+    return None
+
+
+def now() -> int:
+    """In milliseconds since the epoch."""
+    return round(time.time() * 1000)
