@@ -48,5 +48,5 @@ lock: ## write the hashed locks anew from the pyproject.toml files (needs uv; UP
 	@UPGRADE='$(UPGRADE)' tools/lock
 
 clean: ## remove everything that the other targets made
-	rm -rf .venv .headrace .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .policy-venv .headrace .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

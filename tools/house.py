@@ -9,6 +9,7 @@ from typing import Final
 
 from tools.imports import forbidden_imports, unlocked_imports
 from tools.locks import drifted, stale, unhashed
+from tools.terraform_tables import stale_tables
 from tools.texts import folders_without_readme, traces_of_one_machine
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -20,6 +21,7 @@ RULES: Final[tuple[Callable[[Path], list[str]], ...]] = (
     drifted,
     traces_of_one_machine,
     folders_without_readme,
+    stale_tables,
 )
 
 

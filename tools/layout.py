@@ -16,6 +16,7 @@ SERVICES: Final = ("router", "loader", "logger", "api", "verifier")
 DEV_LOCK: Final = "requirements-dev.lock"
 BUILD_LOCK: Final = "requirements-build.lock"
 EMULATOR_LOCK: Final = "local/requirements.lock"
+POLICY_LOCK: Final = "requirements-policy.lock"
 _LARGEST_SOURCE_BYTES: Final = 1_000_000
 _VISIBLE_DOT_FOLDERS: Final = frozenset({".ci"})
 

@@ -11,7 +11,15 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools.layout import BUILD_LOCK, DEV_LOCK, EMULATOR_LOCK, distributions, services, shared
+from tools.layout import (
+    BUILD_LOCK,
+    DEV_LOCK,
+    EMULATOR_LOCK,
+    POLICY_LOCK,
+    distributions,
+    services,
+    shared,
+)
 
 
 def read_lock(path: Path) -> dict[str, str]:
@@ -23,7 +31,7 @@ def unhashed(root: Path) -> list[str]:
     """Locked versions without a hash: anybody on the way could swap their files."""
     return [
         f"{path.relative_to(root)}: {name} has no hash"
-        for path in _locks(root)
+        for path in [*_locks(root), root / POLICY_LOCK]
         for name, _, hashed in _entries(path)
         if not hashed
     ]
@@ -36,6 +44,7 @@ def stale(root: Path) -> list[str]:
     wrong = _unmet(root / DEV_LOCK, development + _group(root, "dev"), root)
     wrong += _unmet(root / BUILD_LOCK, _group(root, "build"), root)
     wrong += _unmet(root / EMULATOR_LOCK, _group(root, "emulator"), root)
+    wrong += _unmet(root / POLICY_LOCK, _group(root, "policy"), root)
     for service in services(root):
         wrong += _unmet(service.lock, base + service.requirements(), root)
     return wrong
@@ -53,6 +62,7 @@ def drifted(root: Path) -> list[str]:
 
 
 def _locks(root: Path) -> list[Path]:
+    """Those of what runs with our code; the scanner's is held to nobody's versions."""
     shared_ones = [root / name for name in (DEV_LOCK, BUILD_LOCK, EMULATOR_LOCK)]
     return [*shared_ones, *(service.lock for service in services(root))]
 

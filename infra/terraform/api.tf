@@ -9,7 +9,7 @@ module "api" {
   target_group_arn      = aws_lb_target_group.api.arn
   image_repository_arns = var.image_repository_arns
   policy_json           = data.aws_iam_policy_document.api.json
-  secrets               = { HEADRACE_CURSOR_SECRET = aws_secretsmanager_secret.cursors.arn }
+  secrets               = { HEADRACE_CURSOR_SECRET = coalesce(var.cursor_secret.arn, one(aws_secretsmanager_secret.cursors[*].arn)) }
 
   environment = merge(local.common_environment, local.warehouse_environment, {
     HEADRACE_LOG_TABLE = aws_dynamodb_table.log.name
@@ -54,6 +54,8 @@ data "aws_iam_policy_document" "api" {
 
 # Signs the cursors of pages, the same in every task. Made by AWS, and in neither plan nor state.
 resource "aws_secretsmanager_secret" "cursors" {
+  #checkov:skip=CKV2_AWS_57:It signs the cursors of pages and guards no data. It is changed by raising cursor_secret.generation (README).
+  count                   = var.cursor_secret.arn == null ? 1 : 0
   name                    = "${var.name}/api-cursors"
   description             = "Signs the cursors of the API's pages; change it and open pages begin anew"
   kms_key_id              = var.kms_key_arn
@@ -61,14 +63,17 @@ resource "aws_secretsmanager_secret" "cursors" {
 }
 
 ephemeral "aws_secretsmanager_random_password" "cursors" {
+  provider            = aws.secrets
+  count               = var.cursor_secret.arn == null ? 1 : 0
   password_length     = 48
   exclude_punctuation = true
 }
 
 resource "aws_secretsmanager_secret_version" "cursors" {
-  secret_id                = aws_secretsmanager_secret.cursors.id
-  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.cursors.random_password
-  secret_string_wo_version = 1
+  count                    = var.cursor_secret.arn == null ? 1 : 0
+  secret_id                = aws_secretsmanager_secret.cursors[0].id
+  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.cursors[0].random_password
+  secret_string_wo_version = var.cursor_secret.generation
 }
 
 # --- The load balancer ----------------------------------------------------------------------------
@@ -82,6 +87,9 @@ locals {
 }
 
 resource "aws_lb" "api" {
+  #checkov:skip=CKV_AWS_150:It is protected unless api_exposure.deletion_protection or destroy_with_data says otherwise; a test reads it from the plan.
+  #checkov:skip=CKV_AWS_91:On where api_exposure.access_log_bucket names a bucket. One is not made here: the API logs every request itself.
+  #checkov:skip=CKV2_AWS_76:The rule group known-bad-inputs below has the Log4j rule; the check does not follow its count. An internal API has no WAF.
   name                       = "${var.name}-api"
   internal                   = !var.api_exposure.public
   load_balancer_type         = "application"
@@ -89,6 +97,15 @@ resource "aws_lb" "api" {
   security_groups            = [aws_security_group.load_balancer.id]
   drop_invalid_header_fields = true
   enable_deletion_protection = var.api_exposure.deletion_protection && !var.destroy_with_data
+
+  dynamic "access_logs" {
+    for_each = var.api_exposure.access_log_bucket == null ? [] : [var.api_exposure.access_log_bucket]
+    content {
+      bucket  = access_logs.value
+      prefix  = "${var.name}-api"
+      enabled = true
+    }
+  }
 
   lifecycle {
     precondition {
@@ -197,4 +214,33 @@ resource "aws_wafv2_web_acl_association" "api" {
   count        = var.api_exposure.public ? 1 : 0
   resource_arn = aws_lb.api.arn
   web_acl_arn  = aws_wafv2_web_acl.api[0].arn
+}
+
+# What it blocked, and nothing else: what passes is in the API's own log.
+resource "aws_cloudwatch_log_group" "waf" {
+  count             = var.api_exposure.public ? 1 : 0
+  name              = "aws-waf-logs-${var.name}-api"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}
+
+resource "aws_wafv2_web_acl_logging_configuration" "api" {
+  count                   = var.api_exposure.public ? 1 : 0
+  resource_arn            = aws_wafv2_web_acl.api[0].arn
+  log_destination_configs = [aws_cloudwatch_log_group.waf[0].arn]
+
+  logging_filter {
+    default_behavior = "DROP"
+
+    filter {
+      behavior    = "KEEP"
+      requirement = "MEETS_ANY"
+
+      condition {
+        action_condition {
+          action = "BLOCK"
+        }
+      }
+    }
+  }
 }

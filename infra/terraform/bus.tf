@@ -4,6 +4,15 @@
 resource "aws_cloudwatch_event_bus" "facts" {
   name               = var.name
   kms_key_identifier = var.kms_key_arn
+
+  # A fact that the key could not be used for
+  # (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-dlq.html).
+  dynamic "dead_letter_config" {
+    for_each = var.kms_key_arn == null ? [] : [aws_sqs_queue.undelivered.arn]
+    content {
+      arn = dead_letter_config.value
+    }
+  }
 }
 
 # What a rule's target would not take for 24 hours. Nothing in Headrace empties it: an alarm rings.
@@ -42,7 +51,7 @@ data "aws_iam_policy_document" "undelivered" {
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
-      values   = values(local.rules)
+      values   = concat(values(local.rules), var.kms_key_arn == null ? [] : [aws_cloudwatch_event_bus.facts.arn])
     }
   }
 }

@@ -25,6 +25,16 @@ provider "aws" {
   skip_requesting_account_id  = false
 }
 
+# The same, for the one ephemeral resource (api.tf): Terraform's mocks know no such resources yet, so
+# the module's own tests mock every provider but this.
+provider "aws" {
+  alias                       = "secrets"
+  region                      = var.region
+  skip_credentials_validation = var.emulated
+  skip_metadata_api_check     = var.emulated
+  skip_requesting_account_id  = true
+}
+
 data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}

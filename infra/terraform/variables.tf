@@ -101,6 +101,14 @@ variable "services" {
     condition     = try(var.services["verifier"].maximum_tasks, 1) == null ? true : try(var.services["verifier"].maximum_tasks, 1) <= 1
     error_message = "One verifier is enough; 0 tasks turn it off."
   }
+
+  # Who may describe a task definition reads its environment.
+  validation {
+    condition = !anytrue(flatten([
+      for s in values(var.services) : [for value in values(coalesce(s.environment, {})) : can(regex("(?i)password\\s*=|://[^/@\\s]+:[^/@\\s]+@", value))]
+    ]))
+    error_message = "A password stands in an environment: put it into the warehouse's secret."
+  }
 }
 
 variable "autoscaling" {
@@ -117,8 +125,8 @@ variable "verification_interval_seconds" {
   nullable    = false
 
   validation {
-    condition     = var.verification_interval_seconds >= 60
-    error_message = "At least 60: each verification lists the lake and reads the log."
+    condition     = var.verification_interval_seconds >= 60 && var.verification_interval_seconds <= 604800
+    error_message = "At least 60, for each verification lists the lake and reads the log; at most a week, the longest that an alarm looks back."
   }
 }
 
@@ -203,12 +211,14 @@ variable "api_exposure" {
     Who reaches the API. By default an internal load balancer answers inside the VPC (`allowed_cidrs`: the VPC's own).
     `public = true` puts it on the internet; then `certificate_arn` (ACM, for TLS) and `allowed_cidrs` are needed, and a WAF
     lets one address ask `requests_per_5_minutes` times. The API itself does not know its callers yet.
+    `access_log_bucket` names a bucket of yours for the load balancer's access log.
   TEXT
   type = object({
     public                 = optional(bool, false)
     certificate_arn        = optional(string)
     allowed_cidrs          = optional(list(string), [])
     requests_per_5_minutes = optional(number, 2000)
+    access_log_bucket      = optional(string)
     deletion_protection    = optional(bool, true)
     url                    = optional(string)
   })
@@ -224,6 +234,16 @@ variable "api_exposure" {
     condition     = var.api_exposure.requests_per_5_minutes >= 100
     error_message = "WAF counts at least 100 requests in 5 minutes."
   }
+}
+
+variable "cursor_secret" {
+  description = "The secret that signs the cursors of the API's pages. It is made here, and anew when `generation` is raised (the API's tasks take it when they start); or `arn` names one of yours."
+  type = object({
+    arn        = optional(string)
+    generation = optional(number, 1)
+  })
+  default  = {}
+  nullable = false
 }
 
 # --- Alerts ---------------------------------------------------------------------------------------

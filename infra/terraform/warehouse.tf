@@ -24,7 +24,8 @@ locals {
     api_secret_arn = local.made == null ? coalesce(var.warehouse.api_secret_arn, var.warehouse.secret_arn) : local.made.secret_arn
     host           = local.made == null ? var.warehouse.host : local.made.host
     port           = local.made == null ? var.warehouse.port : local.made.port
-    database       = var.warehouse.database
+    # RDS takes no hyphen in it.
+    database = local.made == null ? var.warehouse.database : replace(var.warehouse.database, "-", "_")
   }
 
   warehouse_environment = {

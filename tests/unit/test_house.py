@@ -9,14 +9,23 @@ import pytest
 
 from tools.house import ROOT, RULES
 from tools.imports import forbidden_imports, unlocked_imports
-from tools.layout import BUILD_LOCK, DEV_LOCK, EMULATOR_LOCK, distributions, source_files
+from tools.layout import (
+    BUILD_LOCK,
+    DEV_LOCK,
+    EMULATOR_LOCK,
+    POLICY_LOCK,
+    distributions,
+    source_files,
+)
 from tools.locks import drifted, read_lock, stale, unhashed
+from tools.terraform_tables import stale_tables
 from tools.texts import folders_without_readme, traces_of_one_machine
 
 HASH = "    --hash=sha256:" + 64 * "0"
 PYDANTIC = f"pydantic==2.14.3 \\\n{HASH}\n    # via headrace-shared\n"
 PSYCOPG = f"psycopg==3.3.9 \\\n{HASH}\npsycopg-pool==3.3.3 ; sys_platform != 'none' \\\n{HASH}\n"
 HATCHLING = f"hatchling==1.33.0 \\\n{HASH}\n"
+CHECKOV = f"checkov==3.3.30 \\\n{HASH}\nboto3==1.35.49 \\\n{HASH}\n"
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -47,11 +56,13 @@ def house(tmp_path: Path) -> Path:
         write(tmp_path / folder / "README.md", "# For the reader\n")
     groups = (
         'build = ["hatchling>=1"]\nemulator = ["pydantic"]\ndev = [{ include-group = "build" }]\n'
+        'policy = ["checkov>=3.3"]\n'
     )
     write(tmp_path / "pyproject.toml", f"[dependency-groups]\n{groups}")
     write(tmp_path / DEV_LOCK, PYDANTIC + PSYCOPG + HATCHLING)
     write(tmp_path / BUILD_LOCK, HATCHLING)
     write(tmp_path / EMULATOR_LOCK, PYDANTIC)
+    write(tmp_path / POLICY_LOCK, CHECKOV)
     for ours in distributions(tmp_path):
         write(
             ours.folder / ours.package / "__init__.py", "import json\nfrom pydantic import Field\n"
@@ -125,7 +136,7 @@ def test_client_in_the_else_of_type_checking_is_found(house: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", [DEV_LOCK, BUILD_LOCK, EMULATOR_LOCK, "services/api/requirements.lock"]
+    "lock", [DEV_LOCK, BUILD_LOCK, EMULATOR_LOCK, POLICY_LOCK, "services/api/requirements.lock"]
 )
 def test_locked_version_without_hash_is_found(house: Path, lock: str) -> None:
     (house / lock).write_text((house / lock).read_text().replace(f" \\\n{HASH}", "", 1))
@@ -142,6 +153,7 @@ def test_locked_version_without_hash_is_found(house: Path, lock: str) -> None:
         ("local/pyproject.toml", "]", ', "psycopg==3.3.8"]', DEV_LOCK),
         ("pyproject.toml", "hatchling>=1", "hatchling>=2", BUILD_LOCK),
         ("pyproject.toml", '"pydantic"', '"boto3"', EMULATOR_LOCK),
+        ("pyproject.toml", "checkov>=3.3", "checkov>=3.4", POLICY_LOCK),
     ],
 )
 def test_forgotten_make_lock_is_found(
@@ -204,3 +216,48 @@ def test_folder_with_code_without_readme_is_found(house: Path, code: str) -> Non
 def test_lock_is_read_with_names_as_the_index_spells_them(tmp_path: Path) -> None:
     write(tmp_path / "lock", f"# made\nHypercorn==0.18.0 ; python_version < '4' \\\n{HASH}\n")
     assert read_lock(tmp_path / "lock") == {"hypercorn": "0.18.0"}
+
+
+TABLES = "<!-- {0}: python -m tools.terraform_tables -->\n{1}\n<!-- end of {0} -->\n"
+
+
+@pytest.fixture
+def bucket(house: Path) -> Path:
+    """A module whose README has its tables."""
+    module = house / "infra/terraform/modules/bucket"
+    write(
+        module / "variables.tf",
+        'variable "name" {\n  description = "Its name."\n  type        = string\n}\n',
+    )
+    write(module / "outputs.tf", 'output "arn" {\n  description = "Its ARN."\n  value = 1\n}\n')
+    inputs = (
+        "| input | type | default | meaning |\n|---|---|---|---|\n"
+        "| `name` | `string` | needed | Its name. |"
+    )
+    outputs = "| output | meaning |\n|---|---|\n| `arn` | Its ARN. |"
+    write(module / "README.md", TABLES.format("inputs", inputs) + TABLES.format("outputs", outputs))
+    return module
+
+
+def test_table_that_says_what_the_module_says_is_no_violation(house: Path, bucket: Path) -> None:
+    assert bucket.is_dir()
+    assert stale_tables(house) == []
+
+
+def test_table_behind_its_module_is_found(house: Path, bucket: Path) -> None:
+    text = (bucket / "variables.tf").read_text()
+    (bucket / "variables.tf").write_text(text.replace("Its name.", "Its name, unique."))
+    assert stale_tables(house) == [
+        "infra/terraform/modules/bucket/README.md: run python -m tools.terraform_tables"
+    ]
+
+
+def test_module_without_a_place_for_its_tables_is_found(house: Path, bucket: Path) -> None:
+    (bucket / "README.md").write_text("# bucket\n")
+    [violation] = stale_tables(house)
+    assert "no lines <!-- inputs" in violation
+
+
+def test_module_without_readme_is_found(house: Path, bucket: Path) -> None:
+    (bucket / "README.md").unlink()
+    assert stale_tables(house) == ["infra/terraform/modules/bucket/README.md is missing"]

@@ -1,6 +1,8 @@
 # A private bucket: encrypted, reached by TLS only, never public.
 
 resource "aws_s3_bucket" "this" {
+  #checkov:skip=CKV_AWS_18:Who read or wrote what is a matter for CloudTrail's data events, of the whole account; server access logs come late and incomplete.
+  #checkov:skip=CKV_AWS_144:A copy in another region is for its owner to want and to pay; versions guard against overwriting and deleting.
   bucket        = var.name
   force_destroy = var.force_destroy
 }
@@ -45,6 +47,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  #checkov:skip=CKV_AWS_300:The first rule does; the check stumbles over the dynamic ones after it. A test reads it from the plan.
   bucket = aws_s3_bucket.this.id
 
   # A lifecycle that concerns old versions wants versioning to be there.

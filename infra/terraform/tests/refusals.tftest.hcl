@@ -1,0 +1,269 @@
+# What is refused, before anything is made.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+provider "aws" {
+  alias                       = "secrets"
+  region                      = "us-east-1"
+  access_key                  = "none"
+  secret_key                  = "none"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  region         = "us-east-1"
+  databases      = ["dev"]
+  image_registry = "registry/headrace"
+  image_tag      = "1.2.3"
+  cursor_secret  = { arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:cursors-AbCdEf" }
+  warehouse      = { secret_arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:warehouse-AbCdEf" }
+}
+
+run "a_name_that_no_bucket_may_have" {
+  command = plan
+
+  variables {
+    name = "Headrace"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "a_name_too_long_for_a_load_balancer" {
+  command = plan
+
+  variables {
+    name = "a-name-of-twenty-nine-letters"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "no_database" {
+  command = plan
+
+  variables {
+    databases = []
+  }
+
+  expect_failures = [var.databases]
+}
+
+run "latest" {
+  command = plan
+
+  variables {
+    image_tag = "latest"
+  }
+
+  expect_failures = [var.image_tag]
+}
+
+run "an_unknown_processor" {
+  command = plan
+
+  variables {
+    architecture = "arm"
+  }
+
+  expect_failures = [var.architecture]
+}
+
+run "an_unknown_service" {
+  command = plan
+
+  variables {
+    services = { reader = { minimum_tasks = 1 } }
+  }
+
+  expect_failures = [var.services]
+}
+
+run "a_minimum_above_the_maximum" {
+  command = plan
+
+  variables {
+    services = { loader = { minimum_tasks = 5, maximum_tasks = 4 } }
+  }
+
+  expect_failures = [var.services]
+}
+
+run "two_verifiers" {
+  command = plan
+
+  variables {
+    services = { verifier = { maximum_tasks = 2 } }
+  }
+
+  expect_failures = [var.services]
+}
+
+run "a_password_in_a_connection_string" {
+  command = plan
+
+  variables {
+    services = { loader = { environment = { HEADRACE_WAREHOUSE_DSN = "host=db password=secret" } } }
+  }
+
+  expect_failures = [var.services]
+}
+
+run "a_password_in_an_address" {
+  command = plan
+
+  variables {
+    services = { loader = { environment = { HEADRACE_WAREHOUSE_DSN = "postgresql://headrace:secret@db/headrace" } } }
+  }
+
+  expect_failures = [var.services]
+}
+
+run "verifying_all_the_time" {
+  command = plan
+
+  variables {
+    verification_interval_seconds = 59
+  }
+
+  expect_failures = [var.verification_interval_seconds]
+}
+
+run "verifying_less_than_once_a_week" {
+  command = plan
+
+  variables {
+    verification_interval_seconds = 604801
+  }
+
+  expect_failures = [var.verification_interval_seconds]
+}
+
+run "no_warehouse" {
+  command = plan
+
+  variables {
+    warehouse = {}
+  }
+
+  expect_failures = [var.warehouse]
+}
+
+run "two_warehouses" {
+  command = plan
+
+  variables {
+    warehouse = { secret_arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:s", aurora = {} }
+  }
+
+  expect_failures = [var.warehouse]
+}
+
+run "an_aurora_before_17" {
+  command = plan
+
+  variables {
+    warehouse = { aurora = { engine_version = "16.8" } }
+  }
+
+  expect_failures = [var.warehouse]
+}
+
+run "an_unknown_sslmode" {
+  command = plan
+
+  variables {
+    warehouse = { secret_arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:s", sslmode = "on" }
+  }
+
+  expect_failures = [var.warehouse]
+}
+
+run "one_subnet" {
+  command = plan
+
+  variables {
+    network = { vpc_id = "vpc-1", task_subnet_ids = ["subnet-a"] }
+  }
+
+  expect_failures = [var.network]
+}
+
+run "one_zone" {
+  command = plan
+
+  variables {
+    network = { availability_zones = 1 }
+  }
+
+  expect_failures = [var.network]
+}
+
+run "four_zones" {
+  command = plan
+
+  variables {
+    network = { availability_zones = 4 }
+  }
+
+  expect_failures = [var.network]
+}
+
+run "a_public_api_without_tls" {
+  command = plan
+
+  variables {
+    api_exposure = { public = true, allowed_cidrs = ["0.0.0.0/0"] }
+  }
+
+  expect_failures = [var.api_exposure]
+}
+
+run "a_public_api_for_nobody_named" {
+  command = plan
+
+  variables {
+    api_exposure = { public = true, certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/0123" }
+  }
+
+  expect_failures = [var.api_exposure]
+}
+
+run "fewer_requests_than_waf_counts" {
+  command = plan
+
+  variables {
+    api_exposure = { requests_per_5_minutes = 99 }
+  }
+
+  expect_failures = [var.api_exposure]
+}
+
+run "a_log_shorter_than_dead_letters" {
+  command = plan
+
+  variables {
+    log_expiry_days = 14
+  }
+
+  expect_failures = [var.log_expiry_days]
+}
+
+run "a_public_api_without_public_subnets" {
+  command = plan
+
+  variables {
+    network = { vpc_id = "vpc-1", task_subnet_ids = ["subnet-a", "subnet-b"] }
+    api_exposure = {
+      public          = true
+      certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/0123"
+      allowed_cidrs   = ["192.0.2.0/24"]
+    }
+  }
+
+  expect_failures = [aws_lb.api]
+}

@@ -1,0 +1,198 @@
+"""infra/terraform without an account: form, validity, its own tests, policies, and what it says of
+itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.terraform import providers, rules
+from tests.terraform.terraform import Terraform, TerraformError
+from tools.terraform_blocks import TERRAFORM
+
+ROOT = TERRAFORM.parents[1]
+
+# Downloads checkov the first time, and starts it; then a scan takes six seconds.
+SCAN_SECONDS = 300
+
+
+def test_is_formatted(initialised: Terraform) -> None:
+    initialised.run("fmt", "-check", "-diff", "-recursive", seconds=60)
+
+
+def test_is_valid(initialised: Terraform) -> None:
+    initialised.validate()
+
+
+@pytest.mark.timeout(960)
+def test_its_own_tests_pass(initialised: Terraform) -> None:
+    assert ", 0 failed" in initialised.test()
+
+
+@pytest.mark.timeout(300)
+def test_registry_is_valid_and_its_tests_pass(
+    tmp_path: Path, terraform_environment: Mapping[str, str]
+) -> None:
+    registry = Terraform(tmp_path, root="registry", environment=terraform_environment)
+    registry.init()
+    registry.validate()
+    assert ", 0 failed" in registry.test()
+
+
+def test_command_that_takes_too_long_is_ended(initialised: Terraform) -> None:
+    with pytest.raises(TerraformError, match="not within 0 s"):
+        initialised.run("validate", seconds=0.01)
+
+
+def test_failure_says_what_terraform_said(initialised: Terraform) -> None:
+    with pytest.raises(TerraformError, match="has no command"):
+        initialised.run("levitate", seconds=60)
+
+
+@pytest.mark.timeout(SCAN_SECONDS + 20)
+def test_scanner_has_no_finding_that_is_not_argued_for() -> None:
+    scanned = _scan(TERRAFORM)
+    assert scanned.returncode == 0, scanned.stdout
+
+
+@pytest.mark.timeout(SCAN_SECONDS + 20)
+def test_scanner_knows_our_policies(tmp_path: Path) -> None:
+    (tmp_path / "main.tf").write_text(BAD)
+    said = _scan(tmp_path).stdout
+    assert "FAILED for resource: aws_cloudwatch_event_target.lost" in said
+    assert "FAILED for resource: aws_ecs_task_definition.told" in said
+    assert "FAILED for resource: aws_ecs_task_definition.shown" in said
+    for finding in said.split("Check: ")[1:]:
+        assert "HEADRACE" not in finding or ".kept" not in finding
+
+
+def test_every_skipped_check_says_why() -> None:
+    skips = [
+        line.split("checkov:skip=")[1]
+        for path in TERRAFORM.rglob("*.tf")
+        for line in path.read_text().splitlines()
+        if "checkov:skip=" in line
+    ]
+    assert skips
+    for skip in skips:
+        _, _, reason = skip.partition(":")
+        assert len(reason) > 40, skip
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
+def test_rule_finds_nothing(rule: rules.Rule) -> None:
+    assert rule(TERRAFORM) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "planted"),
+    [
+        (rules.undescribed, 'variable "size" {\n  type = number\n}\n'),
+        (rules.undescribed, 'variable "size" {\n  description = "Size."\n}\n'),
+        (rules.undescribed, 'output "size" {\n  value = 1\n}\n'),
+        (rules.misnamed, 'resource "aws_sqs_queue" "My-Queue" {\n}\n'),
+        (rules.misnamed, "locals {\n  theSize = 1\n}\n"),
+        (rules.unused, 'variable "size" {\n  type = number\n}\n'),
+        (rules.unused, "locals {\n  size = 1\n}\n"),
+        (rules.unused, 'data "aws_region" "current" {}\n'),
+        (rules.unpinned, 'provider "aws" {\n  region = "us-east-1"\n}\n'),
+        (rules.plaintext_credentials, 'locals {\n  dsn = "host=db password=hunter2"\n}\n'),
+        (rules.plaintext_credentials, 'locals {\n  dsn = "postgresql://me:hunter2@db/x"\n}\n'),
+        (rules.plaintext_credentials, "locals {\n  e = { PGPASSWORD = var.password }\n}\n"),
+        (rules.plaintext_credentials, 'locals {\n  e = { CURSOR_SECRET = "abc" }\n}\n'),
+        (
+            rules.targets_without_dead_letters,
+            'resource "aws_cloudwatch_event_target" "lost" {\n  arn = "x"\n}\n',
+        ),
+    ],
+)
+def test_rule_finds_what_is_planted(rule: rules.Rule, planted: str, tmp_path: Path) -> None:
+    (tmp_path / "main.tf").write_text(planted)
+    assert len(rule(tmp_path)) >= 1
+
+
+def test_output_that_no_caller_reads_is_found(tmp_path: Path) -> None:
+    inner = tmp_path / "modules" / "queue"
+    inner.mkdir(parents=True)
+    (inner / "outputs.tf").write_text('output "arn" {\n  value = 1\n}\n')
+    (tmp_path / "main.tf").write_text('module "queue" {\n  source = "./modules/queue"\n}\n')
+    assert rules.unused(tmp_path) == ["queue/outputs.tf:1: output.arn: no caller reads it"]
+
+
+def test_provider_is_found_wherever_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(providers.CONFIGURATION, raising=False)
+    lies = tmp_path / "opt" / "some" / "folder"
+    lies.mkdir(parents=True)
+    (lies / "terraform-provider-aws_v5.100.0_x5").write_bytes(b"")
+    told = providers.environment(tmp_path, [tmp_path / "opt"], "linux_arm64")
+    mirror = tmp_path / "mirror" / "registry.terraform.io" / "hashicorp" / "aws" / "5.100.0"
+    assert (mirror / "linux_arm64" / "terraform-provider-aws_v5.100.0_x5").exists()
+    assert str(tmp_path / "mirror") in Path(told[providers.CONFIGURATION]).read_text()
+
+
+def test_configuration_that_is_given_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(providers.CONFIGURATION, "mine")
+    assert providers.environment(tmp_path, [tmp_path], "linux_arm64") == {}
+
+
+def test_without_a_provider_on_the_machine_the_registry_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(providers.CONFIGURATION, raising=False)
+    assert providers.environment(tmp_path, [tmp_path], "linux_arm64") == {}
+
+
+def _scan(folder: Path) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [ROOT / "tools" / "policy", folder],
+        capture_output=True,
+        text=True,
+        timeout=SCAN_SECONDS,
+        check=False,
+    )
+    if not (ROOT / ".policy-venv" / "bin" / "checkov").exists():
+        sentence = f"checkov could not be installed (tools/policy):\n{done.stderr[-2000:]}"
+        if os.environ.get("CI"):
+            pytest.fail(sentence, pytrace=False)
+        shutil.rmtree(ROOT / ".policy-venv", ignore_errors=True)
+        pytest.skip(sentence)
+    return done
+
+
+BAD = """\
+resource "aws_cloudwatch_event_target" "lost" {
+  rule = "rule"
+  arn  = "arn:aws:sqs:us-east-1:111122223333:queue"
+}
+
+resource "aws_cloudwatch_event_target" "kept" {
+  rule = "rule"
+  arn  = "arn:aws:sqs:us-east-1:111122223333:queue"
+
+  dead_letter_config {
+    arn = "arn:aws:sqs:us-east-1:111122223333:dead"
+  }
+}
+
+resource "aws_ecs_task_definition" "told" {
+  family                = "told"
+  container_definitions = jsonencode([{ environment = [{ name = "DSN", value = "host=db password=hunter2" }] }])
+}
+
+resource "aws_ecs_task_definition" "shown" {
+  family                = "shown"
+  container_definitions = jsonencode([{ environment = [{ name = "DSN", value = "postgresql://me:hunter2@db/x" }] }])
+}
+
+resource "aws_ecs_task_definition" "kept" {
+  family                = "kept"
+  container_definitions = jsonencode([{ environment = [{ name = "DSN", value = "host=db dbname=x" }] }])
+}
+"""  # noqa: E501 - Terraform's lines
