@@ -43,6 +43,12 @@ def test_csv_and_parquet_files_come_out_at_the_other_end(road: Reached) -> None:
     assert road.count("dev.users") == 1_002
 
 
+def test_verifier_comes_through(road: Reached, platform: Composed) -> None:
+    road.contract("verified")
+    verifier = platform.running["verifier"]
+    eventually(lambda: '"verification.finished"' in said(verifier), said(verifier))
+
+
 def test_bad_row_is_told_with_its_line(road: Reached) -> None:
     road.contract("bad")
     road.land("dev/append/bad/1.csv", "id,name\nnone,Ada\n")

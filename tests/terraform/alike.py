@@ -50,7 +50,7 @@ def _queues(inbox: Inbox, rules: tuple[Rule, ...], account: str) -> Found:
             "retention": inbox.dead_letters.retention_seconds,
             "redrive_allow": {
                 "redrivePermission": "byQueue",
-                "sourceQueueArns": [inbox.queue.arn(account)],
+                "sourceQueueArns": inbox.queue.arn(account),
             },
         },
     }

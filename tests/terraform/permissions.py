@@ -68,13 +68,24 @@ def land_and_replace(stack: Applied, table: str) -> None:
         loader.unpause()
 
 
-def crash(service: str) -> Act:
+def crash_loader(stack: Applied, table: str) -> None:
     """Sessions go on when a secret cannot be read any more; a new task has none."""
+    stack.crash("loader")
 
-    def act(stack: Applied, _: str) -> None:
-        stack.crash(service)
 
-    return act
+def crash_api(stack: Applied, table: str) -> None:
+    """Likewise; it connects when it is asked."""
+    stack.crash("api")
+
+    def told() -> bool:
+        try:
+            stack.get("/v1/tables")
+        except HTTPError as error:
+            # Its own, rather than the load balancer's.
+            return error.headers.get_content_type() == "application/problem+json"
+        return False
+
+    eventually(told, "the API says that it cannot reach the warehouse")
 
 
 def ask(path: str) -> Act:
@@ -104,15 +115,15 @@ PERMISSIONS: Final = (
     Permission("loader", "FindVersions", "ListObjectVersions", land_and_replace),
     Permission("loader", "KeepBadRows", "PutObject", land_bad_rows),
     Permission("loader", "DropInferredContracts", "PutObject", land_without_contract),
-    Permission("loader", "ReadTheWarehousesSecret", "GetSecretValue", crash("loader")),
+    Permission("loader", "ReadTheWarehousesSecret", "GetSecretValue", crash_loader),
     Permission("logger", "ReadItsInbox", "ReceiveMessage", nothing),
     Permission("logger", "WriteTheLog", "UpdateItem", land),
-    Permission("api", "ReadTheWarehousesSecret", "GetSecretValue", crash("api")),
+    Permission("api", "ReadTheWarehousesSecret", "GetSecretValue", crash_api),
     Permission("api", "ReadDropsOfTheLog", "GetItem", ask("/v1/drops/{drop_id}")),
     Permission("api", "ListDropsOfTheLog", "Query", ask("/v1/drops")),
     Permission("verifier", "PublishFacts", "PutEvents", forget),
     Permission("verifier", "ListTheLake", "ListObjectVersions", nothing),
-    Permission("verifier", "ReadTheLog", "Scan", nothing),
+    Permission("verifier", "ReadTheLog", "BatchGetItem", nothing),
     Permission("verifier", "ReadWhatHasNotEnded", "Query", nothing),
     Permission("verifier", "ReadTheWarehousesSecret", "GetSecretValue", nothing),
 )

@@ -99,6 +99,28 @@ def test_services_write_their_log_with_metrics(stack: Applied, table: str) -> No
     eventually(counted, "the logger counts the drop")
 
 
+def test_bad_end_is_told_in_words(stack: Applied, table: str) -> None:
+    """To whoever subscribes; here a queue, where a person has a mailbox."""
+    sqs, sns = stack.account.client("sqs"), stack.account.client("sns")
+    mailbox = sqs.create_queue(QueueName=f"mailbox-{table}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=mailbox, AttributeNames=["QueueArn"])["Attributes"]
+    topic = stack.outputs["alert_topic_arn"]
+    heard = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    try:
+        stack.land(f"dev/append/{table}/good.csv", GOOD)
+        stack.land(f"dev/append/{table}/bad.csv", "id,nickname\n1,Ada\n")
+        answer = sqs.receive_message(QueueUrl=mailbox, WaitTimeSeconds=20)
+        [message] = [json.loads(one["Body"])["Message"] for one in answer["Messages"]]
+    finally:
+        sns.unsubscribe(SubscriptionArn=heard["SubscriptionArn"])
+        sqs.delete_queue(QueueUrl=mailbox)
+    drop = stack.await_state(f"dev/append/{table}/bad.csv", "rejected")
+    assert f"Drop Rejected: dev.{table}" in message
+    assert f"s3://headrace-lake/dev/append/{table}/bad.csv" in message
+    assert drop["reason"]["message"].replace('"', "")[:20] in message.replace('"', "")
+    assert f"{stack.outputs['api_url']}/v1/drops/{drop['drop_id']}" in message
+
+
 @pytest.mark.parametrize("permission", PERMISSIONS, ids=str)
 def test_permission_is_needed(stack: Applied, table: str, permission: Permission) -> None:
     with without(stack, permission):
