@@ -70,7 +70,8 @@ class PostgresWarehouse:
             stall_seconds: how long a load that holds locks waits for bytes of the lake.
 
         Raises:
-            WarehouseUnsuitableError: the server is older than Postgres 17.
+            WarehouseUnsuitableError: the server is older than Postgres 17, or the database keeps
+                bytes rather than characters (SQL_ASCII).
         """
 
         async def configure(connection: AsyncConnection[Any]) -> None:
@@ -90,6 +91,7 @@ class PostgresWarehouse:
             with warehouse_errors("preparing the ledger"):
                 async with pool.connection() as connection:
                     _refuse_old(connection.info.server_version)
+                    _refuse_bytes(connection.info.parameter_status("server_encoding"))
                     await migrate(connection)
             yield cls(pool, stall_seconds)
 
@@ -178,4 +180,14 @@ def _refuse_old(server_version: int) -> None:
         raise WarehouseUnsuitableError(
             f"the warehouse is Postgres {server_version // 10_000}; Headrace needs "
             f"{OLDEST_SERVER // 10_000} or later"
+        )
+
+
+def _refuse_bytes(server_encoding: str | None) -> None:
+    # https://www.postgresql.org/docs/current/multibyte.html
+    if server_encoding == "SQL_ASCII":
+        raise WarehouseUnsuitableError(
+            "the warehouse's database has the encoding SQL_ASCII, in which text has no characters; "
+            "make one with the encoding UTF8 (create database ... template template0 encoding "
+            "'UTF8')"
         )
