@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import boto3
@@ -19,13 +17,13 @@ from headrace_loader.lake import S3Lake
 from headrace_loader.loading import Loading
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.sifting.quarantine import Quarantine
-from headrace_local import emulator, postgres
+from headrace_local import emulator
 from headrace_local.ports import free_port
 from headrace_local.provision import Clients, provision
 from headrace_local.resources import REGION, describe
 from headrace_shared.aws import AwsClients
 from headrace_shared.warehouse_access import WarehouseAccess
-from tests.real_parts import AwsStack, serving
+from tests.real_parts import AwsStack, postgres_at, serving
 from tests.road import Road
 
 
@@ -102,10 +100,5 @@ async def road(aws_stack: AwsStack, warehouse_dsn: str) -> AsyncIterator[Road]:
 
 @contextmanager
 def _postgres() -> Iterator[str]:
-    # Not in pytest's own folder: as root, Postgres runs as another user, and any other run of
-    # pytest closes that folder to all but its owner.
-    with TemporaryDirectory(prefix="headrace-test-") as name:
-        folder = Path(name)
-        cluster, port = postgres.prepare(folder, fsync=False), free_port()
-        with serving(postgres.postgres(cluster, port, fsync=False), folder):
-            yield cluster.dsn(port)
+    with postgres_at(None) as (cluster, port):
+        yield cluster.dsn(port)

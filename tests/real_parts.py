@@ -7,11 +7,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from headrace_local import postgres
+from headrace_local.ports import LOOPBACK, free_port
 from headrace_local.provision import Clients, Provisioned
 from headrace_local.resources import Resources
 from headrace_local.supervisor import Program, as_user
@@ -50,6 +53,23 @@ def serving(program: Program, folder: Path) -> Iterator[None]:
         finally:
             child.send_signal(program.stop_signal)
             child.wait(timeout=program.stop_seconds)
+
+
+@contextmanager
+def postgres_at(address: str | None) -> Iterator[tuple[postgres.Cluster, int]]:
+    """An embedded Postgres and its port, reached on loopback and, by the machines of that network
+    alone, at `address`."""
+    # Not in pytest's own folder: as root, Postgres runs as another user, and any other run of
+    # pytest closes that folder to all but its owner.
+    with TemporaryDirectory(prefix="headrace-test-") as name:
+        folder = Path(name)
+        cluster, port = postgres.prepare(folder, fsync=False), free_port()
+        with (cluster.server.pgdata / "pg_hba.conf").open("a") as file:
+            file.write("host all all samenet scram-sha-256\n")
+        program = postgres.postgres(cluster, port, fsync=False)
+        listen = ["-c", f"listen_addresses={','.join(filter(None, (LOOPBACK, address)))}"]
+        with serving(replace(program, command=[*program.command, *listen]), folder):
+            yield cluster, port
 
 
 def _await_ready(program: Program, child: subprocess.Popen[bytes], log: Path) -> None:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from socket import create_server
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import yaml
@@ -18,12 +16,11 @@ from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-from headrace_local import postgres
-from headrace_local.ports import LOOPBACK, free_port
+from headrace_local.ports import LOOPBACK
 from headrace_local.resources import describe
 from headrace_local.stack import Stack
 from tests.containers.engine import LABELS, ROOT, engine
-from tests.real_parts import serving
+from tests.real_parts import postgres_at
 from tests.running_platform import Reached, eventually
 
 AWS_PORT: Final = 4566
@@ -182,17 +179,10 @@ def composed(tag: str) -> Iterator[Composed]:
 def _reachable_postgres(network: Network) -> Iterator[Warehouse]:
     """The embedded Postgres, where containers of the network reach it, and no other machine."""
     address = _address(network)
-    with TemporaryDirectory(prefix="headrace-test-") as name:
-        folder = Path(name)
-        cluster, port = postgres.prepare(folder, fsync=False), free_port()
-        with (cluster.server.pgdata / "pg_hba.conf").open("a") as file:
-            file.write("host all all samenet scram-sha-256\n")
-        program = postgres.postgres(cluster, port, fsync=False)
-        listen = ["-c", f"listen_addresses={','.join(filter(None, (LOOPBACK, address)))}"]
-        with serving(replace(program, command=[*program.command, *listen]), folder):
-            dsn = cluster.dsn(port)
-            inner = dsn.replace(f"@{LOOPBACK}:", "@postgres:")
-            yield Warehouse(dsn, inner, address or "host-gateway")
+    with postgres_at(address) as (cluster, port):
+        dsn = cluster.dsn(port)
+        inner = dsn.replace(f"@{LOOPBACK}:", "@postgres:")
+        yield Warehouse(dsn, inner, address or "host-gateway")
 
 
 def _address(network: Network) -> str | None:

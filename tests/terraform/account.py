@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -175,6 +175,35 @@ class RoleCredentials:
         self._iam.put_role_policy(
             RoleName=role_name, PolicyName=BATCHES, PolicyDocument=json.dumps(document)
         )
+
+
+@contextmanager
+def subscribed(account: Account, topic_arn: str) -> Iterator[Callable[[], list[str]]]:
+    """What a topic says within the block, once it says something."""
+    sqs, sns = account.client("sqs"), account.client("sns")
+    url = sqs.create_queue(QueueName="mailbox")["QueueUrl"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    arn = found["Attributes"]["QueueArn"]
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    subscription = sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
+
+    def heard() -> list[str]:
+        answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)
+        return [json.loads(one["Body"])["Message"] for one in answer.get("Messages", [])]
+
+    try:
+        yield heard
+    finally:
+        sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+        sqs.delete_queue(QueueUrl=url)
 
 
 BATCHES: Final = "emulator-batches"

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from headrace_local import postgres
-from headrace_local.ports import LOOPBACK, free_port
 from headrace_local.resources import REGION
 from headrace_local.stack import Stack
 from tests.containers.engine import SERVICES, engine
-from tests.real_parts import serving
+from tests.real_parts import postgres_at
 from tests.running_platform import Reached
 from tests.terraform.account import Account, without_batches
 from tests.terraform.terraform import Terraform
@@ -98,20 +95,6 @@ def variables(account: Account, secret_arn: str, warehouse_port: int, tag: str) 
     }
 
 
-@contextmanager
-def warehouse(address: str) -> Iterator[tuple[postgres.Cluster, int]]:
-    """The embedded Postgres, where containers and this machine reach it."""
-    with TemporaryDirectory(prefix="headrace-test-") as name:
-        folder = Path(name)
-        cluster, port = postgres.prepare(folder, fsync=False), free_port()
-        with (cluster.server.pgdata / "pg_hba.conf").open("a") as file:
-            file.write("host all all samenet scram-sha-256\n")
-        program = postgres.postgres(cluster, port, fsync=False)
-        listen = ["-c", f"listen_addresses={LOOPBACK},{address}"]
-        with serving(replace(program, command=[*program.command, *listen]), folder):
-            yield cluster, port
-
-
 def secret(account: Account, cluster: postgres.Cluster) -> str:
     """The warehouse's secret, as RDS writes it; its ARN."""
     value = {"username": postgres.ROLE, "password": cluster.password}
@@ -125,7 +108,7 @@ def secret(account: Account, cluster: postgres.Cluster) -> str:
 def applied(account: Account, terraform: Terraform, tag: str) -> Iterator[Applied]:
     """The whole stack; destroyed with the block unless the test did it."""
     with ExitStack() as stack:
-        cluster, port = stack.enter_context(warehouse(account.address))
+        cluster, port = stack.enter_context(postgres_at(account.address))
         given = variables(account, secret(account, cluster), port, tag)
         terraform.var_file = terraform.folder / "test.tfvars.json"
         terraform.var_file.write_text(json.dumps(given))

@@ -10,7 +10,11 @@ from typing import Final
 
 CONFIGURATION: Final = "TF_CLI_CONFIG_FILE"
 
-_PROVIDER: Final = re.compile(r"terraform-provider-aws_v(\d+\.\d+\.\d+)(?:_x\d+)?")
+_PROVIDER: Final = re.compile(r"terraform-provider-aws_v\d+\.\d+\.\d+(?:_x\d+)?")
+_LAYOUT: Final = "*/hashicorp/aws/*/*"
+"""Host, namespace, type, version and platform
+(https://developer.hashicorp.com/terraform/cli/config/config-file#filesystem_mirror)."""
+
 _DEPTH: Final = 7
 """From `/opt` to the platform's folder of a mirror that lies one folder below it."""
 
@@ -29,37 +33,26 @@ def usual_places() -> list[Path]:
     ]
 
 
-def environment(into: Path, places: list[Path], platform: str) -> Mapping[str, str]:
-    """What Terraform is told: nothing where TF_CLI_CONFIG_FILE is set already, or no provider lies
-    in the places; else a CLI configuration, written to `into`, with a mirror of what was found.
-
-    Args:
-        platform: as Terraform writes it (`linux_arm64`).
-    """
-    found = [] if CONFIGURATION in os.environ else list(_providers(places))
-    if not found:
+def environment(into: Path, places: list[Path]) -> Mapping[str, str]:
+    """What Terraform is told: nothing where TF_CLI_CONFIG_FILE names a file already, or no mirror
+    with the provider lies in the places; else a CLI configuration with that mirror, written to
+    `into`."""
+    given = os.environ.get(CONFIGURATION, "")
+    mirrors = [] if given and Path(given).is_file() else sorted(set(_mirrors(places)))
+    if not mirrors:
         return {}
-    mirror, written = into / "mirror", into / "terraformrc"
-    for executable, version in found:
-        _link(executable.parent, mirror / "registry.terraform.io/hashicorp/aws" / version, platform)
-    # No `direct` beside it: what is tested then never depends on a network.
-    written.write_text(
-        f'provider_installation {{\n  filesystem_mirror {{ path = "{mirror}" }}\n}}\n'
-    )
+    written = into / "terraformrc"
+    entries = "".join(f'  filesystem_mirror {{ path = "{mirror}" }}\n' for mirror in mirrors)
+    # No `direct` beside them: what is tested then never depends on a network.
+    written.write_text(f"provider_installation {{\n{entries}}}\n")
     return {CONFIGURATION: str(written)}
 
 
-def _providers(places: list[Path]) -> Iterator[tuple[Path, str]]:
+def _mirrors(places: list[Path]) -> Iterator[Path]:
     for place in places:
-        for folder, inner, names in os.walk(place):
-            if len(Path(folder).relative_to(place).parts) >= _DEPTH:
+        for name, inner, files in os.walk(place):
+            folder = Path(name)
+            if len(folder.relative_to(place).parts) >= _DEPTH:
                 inner.clear()
-            for name in names:
-                if matched := _PROVIDER.fullmatch(name):
-                    yield Path(folder, name), matched[1]
-
-
-def _link(executables: Path, version: Path, platform: str) -> None:
-    version.mkdir(parents=True, exist_ok=True)
-    if not (version / platform).exists():
-        (version / platform).symlink_to(executables.resolve(), target_is_directory=True)
+            if folder.match(_LAYOUT) and any(_PROVIDER.fullmatch(file) for file in files):
+                yield folder.parents[4]

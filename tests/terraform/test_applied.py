@@ -16,7 +16,7 @@ from headrace_local.resources import describe
 from tests.containers.engine import SERVICES, built_images, need_engine
 from tests.running_platform import eventually
 from tests.terraform import alike
-from tests.terraform.account import need_agent_address, running_account
+from tests.terraform.account import need_agent_address, running_account, subscribed
 from tests.terraform.applied import PREFIX, Applied, applied, left_over, scaled
 from tests.terraform.permissions import (
     GOOD,
@@ -101,19 +101,10 @@ def test_services_write_their_log_with_metrics(stack: Applied, table: str) -> No
 
 def test_bad_end_is_told_in_words(stack: Applied, table: str) -> None:
     """To whoever subscribes; here a queue, where a person has a mailbox."""
-    sqs, sns = stack.account.client("sqs"), stack.account.client("sns")
-    mailbox = sqs.create_queue(QueueName=f"mailbox-{table}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=mailbox, AttributeNames=["QueueArn"])["Attributes"]
-    topic = stack.outputs["alert_topic_arn"]
-    heard = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
-    try:
+    with subscribed(stack.account, stack.outputs["alert_topic_arn"]) as heard:
         stack.land(f"dev/append/{table}/good.csv", GOOD)
         stack.land(f"dev/append/{table}/bad.csv", "id,nickname\n1,Ada\n")
-        answer = sqs.receive_message(QueueUrl=mailbox, WaitTimeSeconds=20)
-        [message] = [json.loads(one["Body"])["Message"] for one in answer["Messages"]]
-    finally:
-        sns.unsubscribe(SubscriptionArn=heard["SubscriptionArn"])
-        sqs.delete_queue(QueueUrl=mailbox)
+        [message] = heard()
     drop = stack.await_state(f"dev/append/{table}/bad.csv", "rejected")
     assert f"Drop Rejected: dev.{table}" in message
     assert f"s3://headrace-lake/dev/append/{table}/bad.csv" in message

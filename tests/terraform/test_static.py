@@ -146,29 +146,28 @@ def test_output_that_no_caller_reads_is_found(tmp_path: Path) -> None:
     assert rules.unused(tmp_path) == ["queue/outputs.tf:1: output.arn: no caller reads it"]
 
 
-def test_provider_is_found_wherever_it_lies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mirror_is_found_wherever_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(providers.CONFIGURATION, raising=False)
-    lies = tmp_path / "opt" / "some" / "folder"
+    mirror = tmp_path / "opt" / "mirror"
+    lies = mirror / "registry.example" / "hashicorp" / "aws" / "5.100.0" / "linux_arm64"
     lies.mkdir(parents=True)
     (lies / "terraform-provider-aws_v5.100.0_x5").write_bytes(b"")
-    told = providers.environment(tmp_path, [tmp_path / "opt"], "linux_arm64")
-    mirror = tmp_path / "mirror" / "registry.terraform.io" / "hashicorp" / "aws" / "5.100.0"
-    assert (mirror / "linux_arm64" / "terraform-provider-aws_v5.100.0_x5").exists()
-    assert str(tmp_path / "mirror") in Path(told[providers.CONFIGURATION]).read_text()
+    told = providers.environment(tmp_path, [tmp_path / "opt"])
+    written = Path(told[providers.CONFIGURATION]).read_text()
+    assert f'filesystem_mirror {{ path = "{mirror}" }}' in written
 
 
 def test_configuration_that_is_given_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(providers.CONFIGURATION, "mine")
-    assert providers.environment(tmp_path, [tmp_path], "linux_arm64") == {}
+    (tmp_path / "mine").write_text("")
+    monkeypatch.setenv(providers.CONFIGURATION, str(tmp_path / "mine"))
+    assert providers.environment(tmp_path, providers.usual_places()) == {}
 
 
 def test_without_a_provider_on_the_machine_the_registry_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(providers.CONFIGURATION, raising=False)
-    assert providers.environment(tmp_path, [tmp_path], "linux_arm64") == {}
+    assert providers.environment(tmp_path, [tmp_path]) == {}
 
 
 def _scan(folder: Path) -> subprocess.CompletedProcess[str]:
