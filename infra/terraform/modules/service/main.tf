@@ -67,7 +67,7 @@ resource "aws_ecs_task_definition" "this" {
     # ECS does not read the image's own. The file is touched while the service's loop turns; one
     # poll with all its retries may take some minutes where AWS is out of reach.
     healthCheck = {
-      command     = ["CMD", "python", "-m", "headrace_shared.health", "file", "/tmp/alive", "--seconds", "300"]
+      command     = ["CMD", "python", "-m", "headrace_shared.health", "/tmp/alive", "--seconds", "300"]
       interval    = 30
       timeout     = 10
       retries     = 3
