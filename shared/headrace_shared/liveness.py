@@ -30,14 +30,18 @@ class Liveness:
 
 
 async def wait_turning(
-    waited: set[asyncio.Task[Any]],
+    waited: set[asyncio.Future[Any]],
     on_turn: Callable[[], None],
     sleep: Callable[[float], Awaitable[None]],
 ) -> None:
     """Until one of them is done. A load may hold its slot for hours: a loop that looked dead
     meanwhile would be killed in the middle of it."""
-    while not any(one.done() for one in waited):
+    ended: set[asyncio.Future[Any]] = set()
+    # Waits once also where one has ended already: what its end sets off (its slot, given back)
+    # needs a turn of the event loop, and who asks again without one asks for ever.
+    while not ended:
         nap = asyncio.ensure_future(sleep(TURN_SECONDS))
-        await asyncio.wait({*waited, nap}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({*waited, nap}, return_when=asyncio.FIRST_COMPLETED)
         nap.cancel()
         on_turn()
+        ended = done - {nap}
