@@ -163,17 +163,24 @@ def _stack_is_whole_and_private(run: RunningUp) -> None:
 
 
 def _every_port_is_on_loopback(run: RunningUp) -> None:
-    listening = []
+    # The API, the emulator and Postgres: all of them are ready, but one look may miss a process
+    # whose files change meanwhile.
+    eventually(
+        lambda: len({port for _, port in _listening(run)}) >= 3, "three ports are listened on", run
+    )
+    assert {ip for ip, _ in _listening(run)} <= {"127.0.0.1", "::1"}
+
+
+def _listening(run: RunningUp) -> set[tuple[str, int]]:
+    found = set()
     for process in run.look():
         with suppress(psutil.NoSuchProcess):  # Postgres's helpers come and go
-            listening += [
-                connection.laddr
+            found |= {
+                (connection.laddr.ip, connection.laddr.port)
                 for connection in process.net_connections("inet")
                 if connection.status == psutil.CONN_LISTEN
-            ]
-    # The API, the emulator and Postgres.
-    assert len({address.port for address in listening}) >= 3
-    assert {address.ip for address in listening} <= {"127.0.0.1", "::1"}
+            }
+    return found
 
 
 def _killed_service_comes_back(run: RunningUp) -> None:
