@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import pytest
 
@@ -33,6 +35,13 @@ class AwsStack:
 
     def queue_url(self, service: str) -> str:
         return self.provisioned.inboxes[service]
+
+
+def give_up(told: str) -> NoReturn:
+    """A part cannot run here: skips the test; in CI, fails it."""
+    if os.environ.get("CI"):
+        pytest.fail(told, pytrace=False)
+    pytest.skip(told)
 
 
 @contextmanager

@@ -294,5 +294,4 @@ class InboxLoop:
                 await self._queue.hide(message, hide_seconds)
         except Exception as error:  # noqa: BLE001 - whatever the queue says, the loop outlives it
             # The message comes again when its visibility ends, and is borne as a duplicate.
-            told = {"message_id": message.message_id, "error": str(error)}
-            _log.warning("message.settling_failed", **told)
+            _log.warning("message.settling_failed", message_id=message.message_id, error=str(error))

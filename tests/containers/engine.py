@@ -11,13 +11,15 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import docker
 import psutil
 import pytest
 from docker.errors import APIError
 from testcontainers.core.config import testcontainers_config
+
+from tests.real_parts import give_up
 
 SERVICES: Final = ("router", "loader", "logger", "api", "verifier")
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
@@ -36,13 +38,6 @@ def need_engine() -> None:
     told = _missing()
     if told is not None:
         give_up(told)
-
-
-def give_up(told: str) -> NoReturn:
-    """Skips the test; in CI, fails it."""
-    if os.environ.get("CI"):
-        pytest.fail(told, pytrace=False)
-    pytest.skip(told)
 
 
 def _missing() -> str | None:

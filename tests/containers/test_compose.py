@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.containers.engine import ROOT, give_up
+from tests.containers.engine import ROOT
+from tests.real_parts import give_up
 
 pytestmark = pytest.mark.containers
 
