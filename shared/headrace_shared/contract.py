@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import (
     AliasChoices,
     Field,
-    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
 )
 
+from headrace_shared.api_access import ApiAccess, ColumnName
 from headrace_shared.column_types import canonical_type
 from headrace_shared.data_tests import DataTest
 from headrace_shared.drop import Action
@@ -52,10 +52,6 @@ _WORDS: Final = {
     "missing": "is missing",
     "model_type": "must be an object",
 }
-
-
-_ColumnName = Annotated[str, StringConstraints(to_lower=True)]
-"""A column of the same contract, lower-cased as the columns' own names are."""
 
 
 class Column(Part):
@@ -140,18 +136,11 @@ class Evolution(StrEnum):
     ALLOW_BREAKING = "allow_breaking"
 
 
-class ApiAccess(Part):
-    """What the API may show of the table's rows."""
-
-    filter_by: tuple[_ColumnName, ...] = ()
-    columns: tuple[_ColumnName, ...] = ()
-
-
 class Contract(Part):
     """What a table holds and what may be done to it. Only `columns` is required."""
 
     columns: tuple[Column, ...]
-    primary_key: tuple[_ColumnName, ...] = ()
+    primary_key: tuple[ColumnName, ...] = ()
     allowed_operations: tuple[Action, ...] = Field(
         default=tuple(Action),
         validation_alias=AliasChoices("allowed_operations", "allowed_actions"),
@@ -159,7 +148,7 @@ class Contract(Part):
     format: FileFormat = CsvFormat()
     on_bad_rows: OnBadRows = OnBadRows()
     on_reupload: OnReupload = OnReupload.APPEND
-    delete_flag: _ColumnName | None = None
+    delete_flag: ColumnName | None = None
     evolution: Evolution = Evolution.SAFE
     tests: tuple[DataTest, ...] = Field(
         (),
@@ -190,7 +179,7 @@ class Contract(Part):
         api = self.api or ApiAccess()
         for place, used in (
             ("primary_key", self.primary_key),
-            ("api.filter_by", api.filter_by),
+            ("api.filter_by", api.filter_names),
             ("api.columns", api.columns),
             ("delete_flag", (self.delete_flag,) if self.delete_flag else ()),
             *((f"tests/{place}", test.columns) for place, test in enumerate(self.tests)),
@@ -206,6 +195,8 @@ class Contract(Part):
         for name in self.primary_key:
             if kinds.get(name) == "json":
                 raise ValueError(f"primary_key: {name!r} is json, which has no equality; use jsonb")
+        if self.api is not None:
+            self.api.refuse_incomparable(kinds)
         if self.delete_flag is None:
             return self
         if kinds.get(self.delete_flag) != "boolean":

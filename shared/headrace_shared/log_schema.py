@@ -32,6 +32,9 @@ INDEX_KEYS: Final = {
 
 KEY: Final = "drop_id"
 EXPIRY: Final = "expires_at"
+ANSWER_PREFIX: Final = "answer#"
+"""Begins the keys of items that are no drops, and in no index: the API's answers to requests that
+may be repeated (`Idempotency-Key`). They expire."""
 STEP_PREFIX: Final = "step#"
 AS_LANDED: Final = "as_landed"
 """Of a step: the drop was asked for as if its first event had only been late."""
