@@ -5,6 +5,7 @@ from __future__ import annotations
 import uvicorn
 
 from headrace_api.app import make_app
+from headrace_api.operations.events import EndingStreams
 from headrace_api.settings import ApiSettings
 from headrace_shared.logging import configure, get_logger
 from headrace_shared.settings import load_settings
@@ -15,14 +16,16 @@ def main() -> None:
     settings = load_settings(ApiSettings)
     configure("api", settings)
     get_logger("headrace_api").info("service.started", port=settings.api_port)
-    uvicorn.run(
-        make_app(settings),
+    app = make_app(settings)
+    config = uvicorn.Config(
+        app,
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
     )
+    EndingStreams(config, app).run()
 
 
 if __name__ == "__main__":

@@ -3,36 +3,60 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from importlib.resources import files
 from typing import Final
 
+import aiohttp
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import HTMLResponse, Response
 
-from headrace_api import openapi, problems
+from headrace_api import docs_page, openapi, problems
+from headrace_api.answering import Answering, refused, unanswerable
+from headrace_api.authentication import Bearers, Everybody
+from headrace_api.body_limit import BodyLimit
 from headrace_api.cursors import Cursors
+from headrace_api.etags import ETags
+from headrace_api.events.feed import Feed
+from headrace_api.issuer import Issuer
+from headrace_api.key_store import KeyStore
 from headrace_api.log_store import DynamoDBLogStore
+from headrace_api.operations.common import Stores
+from headrace_api.operations.data_tests import data_tests
+from headrace_api.operations.dead_letters import dead_letters
+from headrace_api.operations.drops import drops
+from headrace_api.operations.events import events
+from headrace_api.operations.health import health
+from headrace_api.operations.means import open_means
+from headrace_api.operations.quarantine import quarantine
+from headrace_api.operations.replays import replays
+from headrace_api.operations.rows import rows
+from headrace_api.operations.stats import stats
+from headrace_api.operations.tables import tables
+from headrace_api.page import add_page
 from headrace_api.problems import ApiError
-from headrace_api.routes import PROBES, Stores, operations, router
+from headrace_api.prometheus import Figures
+from headrace_api.rate_limits import RateLimits
+from headrace_api.rows.streaming import Downloads, TakenInTime
+from headrace_api.security_headers import SecurityHeaders
 from headrace_api.settings import ApiSettings
+from headrace_api.tokens import Claims, Tokens
 from headrace_api.warehouse import PostgresReader
 from headrace_shared.aws import AwsClients
 from headrace_shared.errors import TransientError
 from headrace_shared.liveness import Liveness
-from headrace_shared.logging import get_logger
 from headrace_shared.warehouse_access import WarehouseAccess
-
-_log = get_logger(__name__)
 
 VERSION: Final = "0.1.0"
 
+_OPERATING: Final = (quarantine, data_tests, dead_letters, replays, stats)
 _CONNECTIONS: Final = 50
+_PACKED_BYTES: Final = 1_024
+_PACKED_LEVEL: Final = 5
 _ABOUT: Final = (
     "Where every file that was dropped into the lake is, when it got there, and why. "
     "Times are RFC 3339 in UTC; errors are RFC 9457 problem documents."
@@ -45,7 +69,14 @@ def make_app(settings: ApiSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            app.state.stores = await _open_stores(settings, stack)
+            clients = AwsClients(stack, connections=_CONNECTIONS)
+            app.state.stores = await _open_stores(settings, clients, stack)
+            if not settings.anonymous:
+                app.state.authenticator = await _open_bearers(settings, clients, stack)
+            app.state.feed = Feed(app.state.stores.log, most_listeners=settings.event_listeners)
+            stack.callback(app.state.feed.end)
+            app.state.means = await open_means(settings, stack)
+            app.state.figures.watch_pool(app.state.stores.warehouse.pool_figures)
             touching = asyncio.create_task(Liveness(settings.liveness_file).keep_touching())
             stack.callback(touching.cancel)
             yield
@@ -59,19 +90,65 @@ def make_app(settings: ApiSettings) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.include_router(operations)
-    app.include_router(router)
-    app.add_api_route("/docs", _docs, include_in_schema=False, response_class=HTMLResponse)
-    app.middleware("http")(_answer)
+    if settings.anonymous:
+        app.state.authenticator = Everybody()
+    app.state.rate_limits = RateLimits(settings.rate_per_second, settings.rate_burst)
+    app.state.figures = Figures(VERSION)
+    for router in (drops, tables, rows, events, health, *_OPERATING):
+        app.include_router(router)
+    app.add_api_route("/docs", docs_page.docs, include_in_schema=False, response_class=HTMLResponse)
+    add_page(app)
     app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(ApiError)(refused)
+    app.exception_handler(TransientError)(unanswerable)
     app.openapi = partial(openapi.document, app)  # type: ignore[method-assign]
     for status in (404, 405):
         app.exception_handler(status)(_http_error)
+    _add_middleware(app, settings)
     return app
 
 
-async def _open_stores(settings: ApiSettings, stack: AsyncExitStack) -> Stores:
-    clients = AwsClients(stack, connections=_CONNECTIONS)
+def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
+    """The one that is added last is the outermost."""
+    app.add_middleware(ETags, routes=openapi.TAGGED)
+    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes)
+    # It leaves server-sent events alone.
+    app.add_middleware(GZipMiddleware, minimum_size=_PACKED_BYTES, compresslevel=_PACKED_LEVEL)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"],
+            expose_headers=["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"],
+        )
+    app.add_middleware(Answering)
+    app.add_middleware(SecurityHeaders, cross_origin=bool(settings.cors_origins))
+    app.add_middleware(TakenInTime, stall_seconds=settings.stall_seconds)
+
+
+async def _open_bearers(
+    settings: ApiSettings, clients: AwsClients, stack: AsyncExitStack
+) -> Bearers:
+    keys = None
+    if settings.keys_table:
+        keys = KeyStore(await clients.open("dynamodb"), settings.keys_table)
+        stack.push_async_callback(keys.settle)
+    tokens = None
+    if settings.jwt_issuer:
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        issuer = Issuer(http, settings.jwt_issuer, settings.jwt_jwks_url)
+        claims = Claims(
+            settings.jwt_audience,
+            settings.jwt_scopes_claim,
+            settings.jwt_scopes,
+            settings.jwt_tables_claim,
+        )
+        tokens = Tokens(issuer, claims)
+    return Bearers(keys, tokens)
+
+
+async def _open_stores(settings: ApiSettings, clients: AwsClients, stack: AsyncExitStack) -> Stores:
     warehouse = await stack.enter_async_context(
         PostgresReader.open(
             await WarehouseAccess.open(settings, clients),
@@ -80,44 +157,12 @@ async def _open_stores(settings: ApiSettings, stack: AsyncExitStack) -> Stores:
         )
     )
     log = DynamoDBLogStore(await clients.open("dynamodb"), settings.log_table)
-    return Stores(log, warehouse, Cursors(settings.cursor_secret))
-
-
-async def _docs() -> HTMLResponse:
-    """A page of our own: the usual ones load their scripts from the internet."""
-    return HTMLResponse(files("headrace_api").joinpath("docs.html").read_text("utf-8"))
-
-
-async def _answer(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
-    """One log line a request; whatever was raised becomes a problem document."""
-    request.state.request_id = secrets.token_hex(8)
-    started = time.monotonic()
-    try:
-        response = await call_next(request)
-    except ApiError as error:
-        response = problems.response(error, request.state.request_id)
-    except TransientError as error:
-        _log.warning("request.unanswerable", request_id=request.state.request_id, error=str(error))
-        what = "The warehouse" if "warehouse" in str(error) else "The log"
-        response = problems.response(problems.unavailable(what), request.state.request_id)
-    except Exception as error:  # noqa: BLE001 - a bug; the answer says so and the log has it
-        _log.error("request.failed", request_id=request.state.request_id, exc_info=error)
-        response = problems.response(problems.internal(), request.state.request_id)
-    response.headers["X-Request-Id"] = request.state.request_id
-    _log.info(
-        "request.answered",
-        request_id=request.state.request_id,
-        method=request.method,
-        path=request.url.path,
-        status=response.status_code,
-        status_class=f"{response.status_code // 100}xx",
-        # Not somebody's question: a load balancer asks every few seconds.
-        probe=request.url.path in PROBES,
-        duration_ms=round((time.monotonic() - started) * 1000),
+    downloads = Downloads(
+        at_once=max(1, settings.warehouse_connections // 2),
+        most_rows=settings.download_rows,
+        seconds=settings.download_seconds,
     )
-    return response
+    return Stores(log, warehouse, Cursors(settings.cursor_secret), downloads)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -1,7 +1,8 @@
-"""Cursors: where the next page begins, signed and bound to the filters of the question.
+"""Cursors: where the next page begins, sealed and bound to the filters of the question.
 
 A bare DynamoDB key would let anybody forge a start anywhere; a cursor that was made for one
-question is refused for every other.
+question is refused for every other. And nobody can read it: a page may end at a drop that the
+caller does not see, and its id tells when that landed.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 import json
+import secrets
 from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
-_VERSION: Final = b"\x01"
-_SIGNATURE_BYTES: Final = 16
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_VERSION: Final = b"\x02"
+_NONCE_BYTES: Final = 12
+"""Random ones do not meet before billions of cursors (NIST SP 800-38D, section 8.3)."""
 _ID_BYTES: Final = 16
 
 
@@ -32,13 +37,11 @@ class Cursors:
     """
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
+        self._cipher = AESGCM(hashlib.sha256(b"headrace cursors" + secret.encode()).digest())
 
     def write(self, last: UUID, filters: Mapping[str, str | None]) -> str:
         """The cursor of the page after `last`."""
-        payload = _VERSION + last.bytes
-        signed = payload + self._signature(payload, filters)
-        return base64.urlsafe_b64encode(signed).decode().rstrip("=")
+        return self.seal(last.bytes, filters)
 
     def read(self, cursor: str, filters: Mapping[str, str | None]) -> UUID:
         """The last drop of the page before.
@@ -46,17 +49,36 @@ class Cursors:
         Raises:
             CursorError: it was edited, or made for other filters.
         """
+        content = self.unseal(cursor, filters)
+        if len(content) != _ID_BYTES:
+            raise CursorError("a cursor of another question")
+        return UUID(bytes=content)
+
+    def seal(self, content: bytes, filters: Mapping[str, str | None]) -> str:
+        """Any content as a cursor."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = self._cipher.encrypt(nonce, content, _question(filters))
+        return base64.urlsafe_b64encode(_VERSION + nonce + sealed).decode().rstrip("=")
+
+    def unseal(self, cursor: str, filters: Mapping[str, str | None]) -> bytes:
+        """The content again.
+
+        Raises:
+            CursorError: it was edited, or made for other filters.
+        """
         try:
-            signed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+            sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
         except (binascii.Error, ValueError):
             raise CursorError("not a cursor") from None
-        payload, signature = signed[:-_SIGNATURE_BYTES], signed[-_SIGNATURE_BYTES:]
-        if len(payload) != len(_VERSION) + _ID_BYTES or not payload.startswith(_VERSION):
+        nonce = sealed[len(_VERSION) :][:_NONCE_BYTES]
+        if not sealed.startswith(_VERSION) or len(nonce) < _NONCE_BYTES:
             raise CursorError("not a cursor")
-        if not hmac.compare_digest(signature, self._signature(payload, filters)):
-            raise CursorError("a cursor of another question")
-        return UUID(bytes=payload[len(_VERSION) :])
+        rest = sealed[len(_VERSION) + _NONCE_BYTES :]
+        try:
+            return self._cipher.decrypt(nonce, rest, _question(filters))
+        except InvalidTag:
+            raise CursorError("a cursor of another question") from None
 
-    def _signature(self, payload: bytes, filters: Mapping[str, str | None]) -> bytes:
-        question = json.dumps(dict(filters), sort_keys=True).encode()
-        return hmac.digest(self._secret, payload + question, hashlib.sha256)[:_SIGNATURE_BYTES]
+
+def _question(filters: Mapping[str, str | None]) -> bytes:
+    return _VERSION + json.dumps(dict(filters), sort_keys=True).encode()

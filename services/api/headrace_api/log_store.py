@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 MOST_MONTHS: Final = 24
 """How many months without a single drop are looked through before the search ends."""
-
 MOST_READS: Final = 40
 """Queries that one page may cost; where a filter leaves little, the page ends early."""
 
@@ -43,6 +42,10 @@ _LONGEST_WAIT: Final = timedelta(days=14)
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
 
 _MOST_UNFINISHED: Final = 1_000
+
+_MOST_IN: Final = 100
+"""Values that an IN may have:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html"""
 
 UNFINISHED_STATES: Final = ATTENTION_STATES - {State.REJECTED}
 """What the ledger does not know: it records how a drop ended."""
@@ -63,7 +66,9 @@ class DropFilter:
 
     @property
     def needs_attention(self) -> bool:
-        """Whether the sparse index `attention` holds everything that is asked for."""
+        """Whether the sparse index `attention` can tell everything that is asked for."""
+        if self.tables is not None and len(self.tables) > _MOST_IN:
+            return False
         return self.states is not None and self.states <= ATTENTION_STATES
 
 
@@ -112,6 +117,19 @@ class DynamoDBLogStore:
             partitions = [table_partition(*table) for table in wanted.tables]
             return await self._merged(BY_TABLE, partitions, low, high, wanted, limit)
         return await self._by_month(low, high, wanted, limit)
+
+    async def newest(self, index: str, since: datetime, most: int) -> list[Item]:
+        """The newest in each partition of `recent` or `attention`, one read each; in no order."""
+        low, high = drop_id_bounds(since, None)
+        months = {since.date().replace(day=1), datetime.now(UTC).date().replace(day=1)}
+        every = DropFilter(None, None, None, None, None, None)
+
+        async def of(partition: str) -> list[Item]:
+            found = self._items(index, partition, low, high, every, most, _Budget(1))
+            return [item async for item in found if _UNREAD not in item]
+
+        looked = [of(partition) for month in months for partition in recent_partitions(month)]
+        return [item for items in await asyncio.gather(*looked) for item in items]
 
     async def count_unfinished(
         self, db_name: str, table_name: str, first_drop_id: UUID

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -122,6 +123,49 @@ class DropStory(DropItem):
     timeline: list[Step]
 
 
+_Drop = TypeVar("_Drop", bound=DropItem)
+_Test = TypeVar("_Test", bound=TestResult)
+
+
+def without_values(drop: _Drop) -> _Drop:
+    """A copy without what stood in rows: the bad rows, and the samples of tests."""
+    tests = without_samples(drop.tests) if drop.tests is not None else None
+    reason = drop.reason
+    if reason is not None:
+        told = {"bad_rows": (), "tests": without_samples(reason.tests)}
+        reason = reason.model_copy(update=told)
+    return drop.model_copy(update={"bad_rows": None, "tests": tests, "reason": reason})
+
+
+def without_samples(tests: Iterable[_Test]) -> tuple[_Test, ...]:
+    """Results of tests without values of rows."""
+    return tuple(one.model_copy(update={"sample": ()}) for one in tests)
+
+
+class DropEvent(BaseModel):
+    """A drop has come to a state; what happened to it besides, its own operation tells."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    drop_id: UUID
+    db_name: str | None = None
+    action: str | None = None
+    table_name: str | None = None
+    file: str | None = None
+    key: str
+    landed_timestamp: str
+    state: State
+    stage: str
+    status: str
+    attempts: int
+    run: int = 0
+    rows_loaded: int | None = None
+    rows_quarantined: int | None = None
+    bytes: int = Field(validation_alias="size_bytes")
+    duration_ms: int | None = None
+    updated_at: str
+
+
 class DropPage(BaseModel):
     """Drops, the newest first. A page may be short, or empty, and still have a next one."""
 
@@ -173,6 +217,25 @@ class ContractPage(BaseModel):
     """The contracts of a table, the newest first."""
 
     items: list[ContractItem]
+    next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
+
+
+class RowPage(BaseModel):
+    """Rows of a table, in the order of its key."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "items": [{"username": "ada", "identifier": "1815", "born_on": "1815-12-10"}],
+                "next_cursor": None,
+            }
+        }
+    )
+
+    items: list[dict[str, JsonValue]] = Field(
+        description="`bigint` and `numeric` are strings, whatever their value; so are NaN and "
+        "infinities of `real` and `double precision`."
+    )
     next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi.responses import JSONResponse
@@ -10,7 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 MEDIA_TYPE: Final = "application/problem+json"
 
 _TYPES: Final = "https://headrace.dev/problems/"
-_RETRY_SECONDS: Final = 5
+RETRY_SECONDS: Final = 5
+_PARTS: Final = {
+    "the warehouse": "The warehouse",
+    "the quarantine": "The quarantine",
+    "the dead letters": "The queue of the dead letters",
+    "publishing": "The bus",
+    "the keys": "The table of API keys",
+    "the issuer": "The issuer of tokens",
+}
 
 
 class Problem(BaseModel):
@@ -41,9 +50,17 @@ class ApiError(Exception):
     """Ends a request with a problem document."""
 
     def __init__(
-        self, slug: str, title: str, status: int, detail: str, *, parameter: str | None = None
+        self,
+        slug: str,
+        title: str,
+        status: int,
+        detail: str,
+        *,
+        parameter: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
+        self.headers = dict(headers or {})
         self.problem = Problem(
             type=f"{_TYPES}{slug}", title=title, status=status, detail=detail, parameter=parameter
         )
@@ -56,9 +73,87 @@ def invalid_parameter(parameter: str, detail: str) -> ApiError:
     )
 
 
+def unauthorized(detail: str, *, error: str | None = "invalid_token") -> ApiError:
+    """Who asks is not known.
+
+    Args:
+        error: RFC 6750's word for it; None where the request carries nothing to judge.
+    """
+    challenge = 'Bearer realm="headrace"' + (f', error="{error}"' if error else "")
+    return ApiError(
+        "unauthorized", "Not known", 401, detail, headers={"WWW-Authenticate": challenge}
+    )
+
+
+def forbidden(detail: str, *, scope: str | None = None) -> ApiError:
+    """The caller is known, and may not.
+
+    Args:
+        scope: the one that is lacking, if it is one.
+    """
+    challenge = f'Bearer realm="headrace", error="insufficient_scope", scope="{scope}"'
+    headers = {"WWW-Authenticate": challenge} if scope else {}
+    return ApiError("forbidden", "Not allowed", 403, detail, headers=headers)
+
+
+def too_many(detail: str, retry_seconds: int) -> ApiError:
+    """The caller asks too often."""
+    return ApiError(
+        "too-many-requests",
+        "Too many requests",
+        429,
+        f"{detail}; try again in {retry_seconds} s.",
+        headers={"Retry-After": str(retry_seconds)},
+    )
+
+
+def too_large(limit_bytes: int) -> ApiError:
+    """The request's body is larger than any operation takes."""
+    return ApiError(
+        "too-large", "Too large", 413, f"A request's body may have {limit_bytes} bytes at most."
+    )
+
+
+def too_slow(seconds: float) -> ApiError:
+    """The request's body did not come in time."""
+    return ApiError(
+        "too-slow", "Too slow", 408, f"The request's body did not come within {seconds:g} s."
+    )
+
+
 def not_found(detail: str) -> ApiError:
     """There is no such thing."""
     return ApiError("not-found", "Not found", 404, detail)
+
+
+def conflict(detail: str, *, slug: str = "conflict", title: str = "Not possible now") -> ApiError:
+    """What is asked for does not go with how things stand."""
+    return ApiError(slug, title, 409, detail)
+
+
+def not_set_up(setting: str) -> ApiError:
+    """This API was started without what the operation needs."""
+    return ApiError(
+        "not-set-up", "Not set up", 501, f"This API was started without {setting}; set it there."
+    )
+
+
+def not_readable(form: str) -> ApiError:
+    """What is asked for was written by a version that this one does not know."""
+    return ApiError(
+        "not-readable",
+        "Of another version",
+        501,
+        f"The rows are kept in the form {form[:64]}, which this version cannot read: update it.",
+    )
+
+
+def unreachable(error: str) -> str:
+    """What could not be reached, told by the beginning of a TransientError."""
+    for beginning, what in _PARTS.items():
+        if error.startswith(beginning):
+            return what
+    return "The log"
 
 
 def unavailable(what: str) -> ApiError:
@@ -67,8 +162,18 @@ def unavailable(what: str) -> ApiError:
         "unavailable",
         "Temporarily unavailable",
         503,
-        f"{what} cannot be reached at the moment; try again in {_RETRY_SECONDS} seconds.",
+        f"{what} cannot be reached at the moment; try again in {RETRY_SECONDS} seconds.",
     )
+
+
+def timed_out(detail: str) -> ApiError:
+    """The warehouse did not answer in the time that a question has."""
+    return ApiError("timed-out", "It took too long", 504, detail)
+
+
+def busy(detail: str) -> ApiError:
+    """Others have all there is of something."""
+    return ApiError("busy", "Too much at once", 503, detail)
 
 
 def internal() -> ApiError:
@@ -87,6 +192,11 @@ def http_error(status: int, detail: str) -> ApiError:
 def response(error: ApiError, request_id: str | None) -> JSONResponse:
     """The problem as an answer."""
     problem = error.problem.model_copy(update={"request_id": request_id})
-    headers = {"Retry-After": str(_RETRY_SECONDS)} if problem.status == 503 else None
+    headers = {"Retry-After": str(RETRY_SECONDS)} if problem.status == 503 else {}
     body: dict[str, Any] = problem.model_dump(exclude_none=True)
-    return JSONResponse(body, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
+    return JSONResponse(
+        body,
+        status_code=problem.status,
+        headers=headers | error.headers,
+        media_type=MEDIA_TYPE,
+    )

@@ -6,7 +6,7 @@ Read-only transactions with a time limit; the API comes up, and stays up, while 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, LiteralString
@@ -52,6 +52,21 @@ _TABLES: Final[LiteralString] = """
       and (%(table_name)s::text is null or contract.table_name = %(table_name)s)
     order by db_name, table_name, contract.drop_id desc
     """
+
+_KNOWN_TABLES: Final[LiteralString] = """
+    with recursive known as (
+        (select db_name, table_name from headrace.ledger order by db_name, table_name limit 1)
+        union all
+        select next.db_name, next.table_name from known cross join lateral (
+            select db_name, table_name from headrace.ledger
+            where (db_name, table_name) > (known.db_name, known.table_name)
+            order by db_name, table_name limit 1
+        ) as next
+    )
+    select db_name, table_name from known
+    union select db_name, table_name from headrace.contracts order by 1, 2
+    """
+"""From one table to the next by the ledger's index: not every drop is read."""
 
 _CONTRACTS: Final[LiteralString] = """
     select drop_id, key, version_id, landed_at, ledger.applied_at, contracts.contract, changes,
@@ -117,7 +132,10 @@ class PostgresReader:
             milliseconds = str(round(statement_timeout_seconds * 1000))
             await connection.execute(
                 "select set_config('statement_timeout', %s, false), "
-                "set_config('application_name', 'headrace-api', false)",
+                "set_config('application_name', 'headrace-api', false), "
+                # How rows are written must not hang on how the server or a role is set.
+                "set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', false), "
+                "set_config('extra_float_digits', '1', false)",
                 [milliseconds],
             )
             await connection.commit()
@@ -141,6 +159,14 @@ class PostgresReader:
         finally:
             await pool.close()
 
+    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[Any]]:
+        """A connection for other adapters, whose transactions are read-only."""
+        return self._connection()
+
+    def pool_figures(self) -> dict[str, int]:
+        """What the pool says of itself at this moment, in psycopg's own words."""
+        return self._pool.get_stats()
+
     async def ping(self) -> None:
         """Really asks the warehouse."""
         await self._rows("select 1", {})
@@ -162,6 +188,11 @@ class PostgresReader:
             )
             for db, table, contract_id, contract, last_id, last_at, first_id in rows
         ]
+
+    async def known_tables(self) -> list[tuple[str, str]]:
+        """Every (db_name, table_name) that the ledger or a contract knows."""
+        rows = await self._rows(_KNOWN_TABLES, {})
+        return [(db_name, name) for db_name, name in rows]
 
     async def databases_with(self, table_name: str) -> list[tuple[str, str]]:
         """Every (db_name, table_name) of that table name that the ledger or a contract knows."""

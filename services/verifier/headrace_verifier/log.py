@@ -13,6 +13,7 @@ from headrace_shared.aws import transient_aws_errors
 from headrace_shared.drop import drop_id_bounds
 from headrace_shared.errors import TransientError
 from headrace_shared.log_schema import (
+    ANSWER_PREFIX,
     BY_TABLE,
     INDEX_KEYS,
     KEY,
@@ -72,7 +73,8 @@ class Log:
                 answer = await self._client.scan(TableName=self._table, **start)
             last = answer.get("LastEvaluatedKey")
             more = last[KEY]["S"] if last else None
-            yield [item_of(plain_item(raw)) for raw in answer["Items"]], more
+            items = map(plain_item, answer["Items"])
+            yield [item_of(one) for one in items if not one[KEY].startswith(ANSWER_PREFIX)], more
             if more is None:
                 return
 

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from headrace_shared.drop import Action, Drop, drop_id
+from headrace_shared.drop import Drop, drop_id
 from headrace_shared.identifiers import safe_identifier, safe_schema
 from headrace_shared.log_schema import AS_LANDED, END_STATES, State, state_order, step_attribute
 from headrace_shared.reasons import Reason
+from headrace_shared.reruns import logged_drop
 
 EVENT_DELAY: Final = timedelta(minutes=1)
 """Between the end of an upload and the time of its event lie seconds."""
@@ -132,7 +133,7 @@ def item_of(raw: Mapping[str, Any]) -> Item:
     run = raw.get("run", 0)
     asked = raw.get(step_attribute(State.REQUESTED, 1, run))
     return Item(
-        drop=_drop_of(raw),
+        drop=logged_drop(raw),
         state=State(raw["state"]),
         order=raw["state_order"],
         run=run,
@@ -145,8 +146,3 @@ def item_of(raw: Mapping[str, Any]) -> Item:
         asked_at_stage=asked["stage"] if asked else None,
         as_landed=asked is None or AS_LANDED in asked,
     )
-
-
-def _drop_of(raw: Mapping[str, Any]) -> Drop:
-    action = raw.get("action")
-    return Drop.model_validate({**raw, "action": action if action in set(Action) else None})

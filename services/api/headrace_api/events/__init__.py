@@ -1,0 +1,1 @@
+"""State changes of drops as they happen: what changed, and who is told."""

@@ -1,0 +1,1 @@
+"""Rows of tables, by what their contracts show."""

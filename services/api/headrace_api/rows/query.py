@@ -1,0 +1,212 @@
+"""The SQL of a question. Values are parameters; identifiers come from the contract, quoted.
+
+Rows are ordered by the key of the contract, then by what tells rows of one key apart: their drop,
+and where in the table they stand. So a page can begin right after any row, duplicates included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg import sql
+
+from headrace_api.rows.access import LINEAGE, OpenColumn, OpenTable
+from headrace_api.rows.question import Filter, Operator, RowQuestion
+
+Place = tuple[str | None, ...]
+"""Where a row stands in the order, as texts that Postgres reads back exactly."""
+
+_TIE_BREAKS: Final = (
+    LINEAGE,
+    # The parts of a partitioned table number their rows each for itself.
+    OpenColumn("tableoid", "oid", nullable=False),
+    OpenColumn("ctid", "tid", nullable=False),
+)
+_CASTS: Final = {
+    "smallint": sql.SQL("smallint"),
+    "integer": sql.SQL("integer"),
+    "bigint": sql.SQL("bigint"),
+    "numeric": sql.SQL("numeric"),
+    "real": sql.SQL("real"),
+    "double precision": sql.SQL("double precision"),
+    "boolean": sql.SQL("boolean"),
+    "text": sql.SQL("text"),
+    "character varying": sql.SQL("text"),
+    "character": sql.SQL("bpchar"),
+    "date": sql.SQL("date"),
+    "time without time zone": sql.SQL("time"),
+    "timestamp without time zone": sql.SQL("timestamp"),
+    "timestamp with time zone": sql.SQL("timestamptz"),
+    "uuid": sql.SQL("uuid"),
+    "jsonb": sql.SQL("jsonb"),
+    "oid": sql.SQL("oid"),
+    "tid": sql.SQL("tid"),
+}
+_SIGNS: Final = {
+    Operator.EQ: sql.SQL("="),
+    Operator.GT: sql.SQL(">"),
+    Operator.GTE: sql.SQL(">="),
+    Operator.LT: sql.SQL("<"),
+    Operator.LTE: sql.SQL("<="),
+}
+
+_ZULU: Final = sql.SQL("replace(to_json({0}) #>> '{{}}', '+00:00', 'Z')")
+_OBJECT: Final = sql.SQL("row_to_json(shown)::text")
+_AS_IT_IS: Final = sql.SQL("{0}")
+_AS_TEXT: Final = sql.SQL("{0}::text")
+_IN_JSON: Final[Mapping[str, sql.SQL]] = {
+    # Beyond 2^53, or with more digits than a double has, a number would not arrive as it is.
+    "bigint": _AS_TEXT,
+    "numeric": _AS_TEXT,
+    "character": _AS_TEXT,
+    "timestamp with time zone": _ZULU,
+    # Line ends can only stand between its tokens, and would end a line of newline JSON.
+    "json": sql.SQL("translate({0}::text, E'\\r\\n', '  ')::json"),
+}
+_IN_TEXT: Final[Mapping[str, sql.SQL]] = {
+    "timestamp with time zone": _ZULU,
+    "timestamp without time zone": sql.SQL("to_json({0}) #>> '{{}}'"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A statement and its values."""
+
+    statement: sql.Composed
+    values: dict[str, str | int]
+
+
+def order(table: OpenTable) -> tuple[OpenColumn, ...]:
+    """What the rows of a table are ordered by."""
+    return (*table.key, *_TIE_BREAKS)
+
+
+def json_rows(question: RowQuestion, after: Place | None, limit: int) -> Query:
+    """Each row as one JSON object in one line, then its place."""
+    places = [_AS_TEXT.format(_name(column)) for column in order(question.table)]
+    wanted = sql.SQL(", ").join([_OBJECT, *places])
+    return _query(question, wanted, _shown(question), after, limit)
+
+
+def json_lines(question: RowQuestion, limit: int) -> Query:
+    """Each row as one JSON object in one line."""
+    return _query(question, _OBJECT, _shown(question), None, limit)
+
+
+def text_rows(question: RowQuestion, limit: int) -> Query:
+    """Each row as the texts of its cells."""
+    cells = [_cell(column, _IN_TEXT, _AS_TEXT) for column in question.columns]
+    return _query(question, sql.SQL(", ").join(cells), sql.SQL(""), None, limit)
+
+
+def beyond(question: RowQuestion, limit: int) -> Query:
+    """One row if the question has more than so many."""
+    where, values = _where(question, None)
+    statement = sql.SQL("select 1 from {} as t{} offset %(limit)s limit 1").format(
+        _table(question.table), where
+    )
+    return Query(statement, {**values, "limit": limit})
+
+
+def value_of(one: Filter) -> Query:
+    """Nothing but the value of a filter, read as its column's type."""
+    statement = sql.SQL("select %(value)s::{}").format(_CASTS[one.column.kind])
+    return Query(statement, {"value": one.value})
+
+
+def _query(
+    question: RowQuestion,
+    wanted: sql.Composable,
+    lateral: sql.Composable,
+    after: Place | None,
+    limit: int,
+) -> Query:
+    where, values = _where(question, after)
+    statement = sql.SQL("select {} from {} as t{}{} order by {} limit %(limit)s").format(
+        wanted,
+        _table(question.table),
+        lateral,
+        where,
+        sql.SQL(", ").join(_name(column) for column in order(question.table)),
+    )
+    return Query(statement, {**values, "limit": limit})
+
+
+def _shown(question: RowQuestion) -> sql.Composed:
+    cells = sql.SQL(", ").join(
+        sql.SQL("{} as {}").format(_cell(column, _IN_JSON, _AS_IT_IS), sql.Identifier(column.name))
+        for column in question.columns
+    )
+    return sql.SQL(" cross join lateral (select {}) as shown").format(cells)
+
+
+def _where(
+    question: RowQuestion, after: Place | None
+) -> tuple[sql.Composable, dict[str, str | int]]:
+    values: dict[str, str | int] = {}
+    conditions = [
+        _condition(one, f"f{number}", values) for number, one in enumerate(question.filters)
+    ]
+    if after is not None:
+        conditions.append(_after(list(zip(order(question.table), after, strict=True)), values))
+    if not conditions:
+        return sql.SQL(""), values
+    return sql.SQL(" where {}").format(sql.SQL(" and ").join(conditions)), values
+
+
+def _condition(one: Filter, name: str, values: dict[str, str | int]) -> sql.Composable:
+    if one.operator is Operator.NULL:
+        test = sql.SQL("{} is null") if one.value == "true" else sql.SQL("{} is not null")
+        return test.format(_name(one.column))
+    values[name] = one.value
+    return _compared(one.column, _SIGNS[one.operator], name)
+
+
+def _after(
+    places: Sequence[tuple[OpenColumn, str | None]], values: dict[str, str | int]
+) -> sql.Composable:
+    """What stands after a row, nulls last. The limit of the first column stands by itself, so
+    that an index of that column is entered there."""
+    (column, value), rest = places[0], places[1:]
+    name = f"a{len(places)}"
+    null = sql.SQL("{} is null").format(_name(column))
+    if value is None:
+        return _all(null, _after(rest, values)) if rest else sql.SQL("false")
+    values[name] = value
+    greater = _compared(column, sql.SQL(">"), name)
+    later = _any(greater, null) if column.nullable else greater
+    if not rest:
+        return later
+    same = _all(_compared(column, sql.SQL("="), name), _after(rest, values))
+    if column.nullable:
+        return _any(later, same)
+    return _all(_compared(column, sql.SQL(">="), name), _any(later, same))
+
+
+def _all(*conditions: sql.Composable) -> sql.Composed:
+    return sql.SQL("({})").format(sql.SQL(" and ").join(conditions))
+
+
+def _any(*conditions: sql.Composable) -> sql.Composed:
+    return sql.SQL("({})").format(sql.SQL(" or ").join(conditions))
+
+
+def _compared(column: OpenColumn, sign: sql.SQL, value: str) -> sql.Composed:
+    return sql.SQL("{} {} {}::{}").format(
+        _name(column), sign, sql.Placeholder(value), _CASTS[column.kind]
+    )
+
+
+def _cell(column: OpenColumn, ways: Mapping[str, sql.SQL], otherwise: sql.SQL) -> sql.Composed:
+    return ways.get(column.kind, otherwise).format(_name(column))
+
+
+def _name(column: OpenColumn) -> sql.Identifier:
+    return sql.Identifier("t", column.name)
+
+
+def _table(table: OpenTable) -> sql.Identifier:
+    return sql.Identifier(table.db_name, table.table_name)
