@@ -12,6 +12,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from headrace_local.errors import CommandError, PlatformError, UserError
+from headrace_local.target import KEY_VARIABLE, find_key
 from headrace_shared.log_schema import END_STATES, State
 from headrace_shared.reasons import BadRow, Reason, TestResult
 
@@ -122,11 +123,26 @@ class ApiUnreachableError(PlatformError):
 
 
 class ApiClient:
-    """The calls that the commands make; close it, or use it in a `with`."""
+    """The calls that the commands make; close it, or use it in a `with`.
 
-    def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+    Args:
+        key: None: the one of the environment or of `stack.json`, if there is one.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        key: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._http = httpx.Client(timeout=_TIMEOUT_SECONDS, transport=transport)
+        key = key or find_key(self.base_url)
+        self._http = httpx.Client(
+            timeout=_TIMEOUT_SECONDS,
+            transport=transport,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -253,6 +269,12 @@ class ApiClient:
         if answer.status_code >= 500:
             return PlatformError(
                 f"The API failed: {said}", where, "Look at its log (`headrace up -v` shows it)."
+            )
+        if answer.status_code in (401, 403):
+            return UserError(
+                f"The API does not let you: {said}",
+                where,
+                f"Set {KEY_VARIABLE} to a key that may; `headrace keys create` makes one.",
             )
         if answer.status_code == 404:
             return UserError(

@@ -41,6 +41,7 @@ _COMMANDS: Final = {
     "unload": _Command("unload_command", "Take the rows of drops out of their tables again."),
     "dead": _Command("dead_command", "Show what lies in a dead-letter queue, and why."),
     "redrive": _Command("redrive_command", "Move dead letters back to their inbox."),
+    "keys": _Command("keys_command", "Make, list and revoke keys of the API."),
     "demo": _Command("demo", "Load real public data before your eyes."),
     "env": _Command("env", "Print the running platform's addresses as shell exports."),
     "doctor": _Command("doctor", "Check what the platform needs, with the remedy beside each."),

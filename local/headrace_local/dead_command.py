@@ -17,10 +17,10 @@ from headrace_local import console
 from headrace_local.api_client import ApiClient, ApiUnreachableError, DropItem
 from headrace_local.errors import CommandError
 from headrace_local.figures import clock, count, plain
-from headrace_local.letters import Said, Unreadable, read
 from headrace_local.queues import Letter, find_queues, look, sqs_client, waiting
 from headrace_local.render import show as print_aligned
 from headrace_local.target import API_VARIABLE
+from headrace_shared.dead_letters import Said, Unreadable, read
 
 _MOST: Final = 500
 
@@ -124,7 +124,10 @@ def as_document(told: Told) -> dict[str, Any]:
         "receive_count": letter.receives,
     }
     if isinstance(content, Unreadable):
-        return document | {"unreadable": content.why, "beginning": content.beginning}
+        return document | {
+            "unreadable": plain(content.why),
+            "beginning": plain(content.beginning),
+        }
     return document | {
         "kind": content.kind,
         "drop_id": str(content.drop_id),

@@ -66,7 +66,7 @@ class Story:
         self._stop = stop
         self._stays = stays
         self._stage = Stage(console.out())
-        self._api = ApiClient(stack.api_url)
+        self._api = ApiClient(stack.api_url, key=stack.api_key)
         self._uploader = Uploader(lake_client(target_of(stack)), stack.lake_bucket, stop)
         self._rejected: Journey | None = None
 

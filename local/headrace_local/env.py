@@ -24,9 +24,11 @@ _SET: Final = (
     "QUARANTINE_BUCKET",
     "BUS_NAME",
     "LOG_TABLE",
+    "KEYS_TABLE",
     "WAREHOUSE_DSN",
     "API_URL",
     "HEADRACE_API_URL",
+    "HEADRACE_API_KEY",
     *(f"{service.upper()}_INBOX_URL" for service in MAX_RECEIVES),
     *(f"{service.upper()}_DEAD_URL" for service in MAX_RECEIVES),
 )
@@ -75,9 +77,11 @@ def variables(stack: Stack) -> Mapping[str, str]:
         "QUARANTINE_BUCKET": stack.quarantine_bucket,
         "BUS_NAME": stack.bus_name,
         "LOG_TABLE": stack.log_table,
+        "KEYS_TABLE": stack.keys_table,
         "WAREHOUSE_DSN": stack.warehouse_dsn,
         "API_URL": stack.api_url,
         "HEADRACE_API_URL": stack.api_url,
+        "HEADRACE_API_KEY": stack.api_key,
         **inboxes,
         **dead,
     }

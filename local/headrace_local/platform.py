@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Final, TypeVar
 
 from headrace_local import emulator, postgres, stack
+from headrace_local.api_keys import local_key, put_key
 from headrace_local.errors import CommandError, UserError
 from headrace_local.ports import LOOPBACK, chosen_port
 from headrace_local.provision import Clients, Provisioned, provision
@@ -73,6 +74,7 @@ class Platform:
         self.processes: list[Process] = []
         self._listener = Listener(options.on_line, options.on_event, self._write_stack)
         self._resources = describe(options.prefix)
+        self._key_text, self._key = local_key()
         self._folder = options.data_dir.resolve()
         self._data = self._folder
         self._lock: IO[str] | None = None
@@ -231,7 +233,9 @@ class Platform:
             events=session.client("events", endpoint_url=url),
             dynamodb=session.client("dynamodb", endpoint_url=url),
         )
-        return provision(self._resources, clients, emulator.ACCOUNT)
+        made = provision(self._resources, clients, emulator.ACCOUNT)
+        put_key(clients.dynamodb, self._resources.keys_table.name, self._key)
+        return made
 
     def _surroundings(self, ports: _Ports) -> Surroundings:
         return Surroundings(
@@ -253,6 +257,7 @@ class Platform:
         names = self._resources
         return Stack(
             api_url=f"http://{LOOPBACK}:{ports.api}",
+            api_key=self._key_text,
             aws_endpoint_url=emulator.endpoint(ports.aws),
             aws_region=REGION,
             aws_access_key_id=emulator.ACCESS_KEY_ID,
@@ -261,6 +266,7 @@ class Platform:
             quarantine_bucket=names.quarantine.name,
             bus_name=names.bus,
             log_table=names.log_table.name,
+            keys_table=names.keys_table.name,
             warehouse_dsn=dsn,
             inboxes={
                 one.service: emulator.queue_url(ports.aws, one.queue.name) for one in names.inboxes

@@ -64,7 +64,8 @@ def provision(resources: Resources, clients: Clients, account: str) -> Provision
     for rule in resources.rules:
         # The queue and its policy stand already: an event that matches at once is not refused.
         _rule(clients.events, rule, resources.inbox(rule.service).queue.arn(account), changes)
-    _table(clients.dynamodb, resources.log_table, changes)
+    for table in (resources.log_table, resources.keys_table):
+        _table(clients.dynamodb, table, changes)
     return Provisioned(inboxes, dead, tuple(changes))
 
 
@@ -211,12 +212,15 @@ def _table(dynamodb: DynamoDBClient, table: Table, changes: list[str]) -> None:
 
 
 def _create_table(dynamodb: DynamoDBClient, table: Table) -> None:
+    indexes = [_index(table, index.name) for index in table.indexes]
+    # An empty list of indexes is an error.
+    with_indexes: Any = {"GlobalSecondaryIndexes": indexes} if indexes else {}
     dynamodb.create_table(
         TableName=table.name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=_definitions(table),
         KeySchema=[_key(table.partition_key, "HASH")],
-        GlobalSecondaryIndexes=[_index(table, index.name) for index in table.indexes],
+        **with_indexes,
     )
     dynamodb.get_waiter("table_exists").wait(TableName=table.name, WaiterConfig={"Delay": 1})
 

@@ -24,11 +24,11 @@ from headrace_local.runs import (
     end_states,
     moment_named,
     replay_of,
-    requested_at,
     table_named,
 )
 from headrace_local.target import API_VARIABLE
 from headrace_shared.log_schema import State
+from headrace_shared.reruns import requested_at
 
 PATIENCE_SECONDS: Final = 300.0
 _MANY: Final = 100

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from headrace_shared import log_schema
+from headrace_shared import api_keys, log_schema
 from headrace_shared.facts import SOURCE, DropRouted, ReplayRequested, UnloadRequested
 
 REGION: Final = "us-east-1"
@@ -98,7 +98,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Table:
-    """The log: paid per request, every key attribute a string."""
+    """The log, or the API's keys: paid per request, every key attribute a string."""
 
     name: str
     partition_key: str
@@ -124,6 +124,7 @@ class Resources:
     inboxes: tuple[Inbox, ...]
     rules: tuple[Rule, ...]
     log_table: Table
+    keys_table: Table
 
     def inbox(self, service: str) -> Inbox:
         """The inbox of a service; KeyError where it has none."""
@@ -147,6 +148,7 @@ def describe(prefix: str = DEFAULT_PREFIX) -> Resources:
         inboxes=tuple(_inbox(prefix, service) for service in MAX_RECEIVES),
         rules=_rules(prefix, bucket),
         log_table=_log_table(prefix),
+        keys_table=Table(f"{prefix}-keys", api_keys.KEY_ID, (), api_keys.EXPIRY),
     )
 
 

@@ -16,6 +16,7 @@ from headrace_shared.drop import Action, Drop
 from headrace_shared.facts import ReplayRequested, UnloadRequested
 from headrace_shared.identifiers import RULE, safe_identifier, safe_schema
 from headrace_shared.log_schema import END_STATES, State
+from headrace_shared.reruns import later_run, replay_request
 from headrace_shared.tracing import traceparent
 
 DEFAULT_STATES: Final = (State.REJECTED, State.FAILED)
@@ -24,21 +25,14 @@ _UNITS: Final[Mapping[str, str]] = {"s": "seconds", "m": "minutes", "h": "hours"
 _EXAMPLES: Final = "2026-11-20, 2026-11-20T22:30:00Z or, counted back from now, 90m, 6h, 7d"
 
 
-def requested_at(moment: datetime) -> int:
-    """The run that a request of this moment begins: milliseconds since the epoch."""
-    return int(moment.timestamp() * 1000)
-
-
 def next_run(item: DropItem, asked: int) -> int:
-    """The run that is asked for: later than the drop's present one, even where another machine's
-    clock, which is ahead of ours, gave it that."""
-    return max(asked, item.run + 1)
+    """The run that is asked for, which is later than the drop's present one."""
+    return later_run(item.run, asked)
 
 
 def replay_of(item: DropItem, run: int) -> ReplayRequested:
     """The fact that asks for a drop to be loaded again."""
-    drop = drop_of(item)
-    return ReplayRequested(drop=drop, run=run, traceparent=traceparent(drop.drop_id))
+    return replay_request(drop_of(item), run)
 
 
 def unload_of(item: DropItem, run: int) -> UnloadRequested:

@@ -77,18 +77,35 @@ def _inbox(service: str, around: Surroundings) -> dict[str, str]:
     }
 
 
+def _of_the_api(around: Surroundings) -> dict[str, str]:
+    resources = around.resources
+    inboxes = {one.service: one.queue.name for one in resources.inboxes}
+    dead = {one.service: one.dead_letters.name for one in resources.inboxes}
+    return {
+        "HEADRACE_LOG_TABLE": resources.log_table.name,
+        "HEADRACE_KEYS_TABLE": resources.keys_table.name,
+        "HEADRACE_CURSOR_SECRET": secrets.token_urlsafe(24),
+        "HEADRACE_API_HOST": LOOPBACK,
+        "HEADRACE_API_PORT": str(around.api_port),
+        "HEADRACE_BUS_NAME": resources.bus,
+        "HEADRACE_QUARANTINE_BUCKET": resources.quarantine.name,
+        "HEADRACE_INBOXES": _queues(around.aws_port, inboxes),
+        "HEADRACE_DEAD_LETTER_QUEUES": _queues(around.aws_port, dead),
+    }
+
+
+def _queues(port: int, names: Mapping[str, str]) -> str:
+    urls = {service: emulator.queue_url(port, name) for service, name in names.items()}
+    return ",".join(f"{service}={url}" for service, url in urls.items())
+
+
 def _own(service: str, around: Surroundings) -> dict[str, str]:
     log_table = around.resources.log_table.name
     own = {
         "router": {"HEADRACE_DATABASES": "*"},
         "loader": {"HEADRACE_QUARANTINE_BUCKET": around.resources.quarantine.name},
         "logger": {"HEADRACE_LOG_TABLE": log_table},
-        "api": {
-            "HEADRACE_LOG_TABLE": log_table,
-            "HEADRACE_CURSOR_SECRET": secrets.token_urlsafe(24),
-            "HEADRACE_API_HOST": LOOPBACK,
-            "HEADRACE_API_PORT": str(around.api_port),
-        },
+        "api": _of_the_api(around),
         "verifier": {
             "HEADRACE_LAKE_BUCKET": around.resources.bucket.name,
             "HEADRACE_LOG_TABLE": log_table,

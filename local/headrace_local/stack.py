@@ -23,6 +23,7 @@ class Stack(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     api_url: str
+    api_key: str
     aws_endpoint_url: str
     aws_region: str
     aws_access_key_id: str
@@ -31,6 +32,7 @@ class Stack(BaseModel):
     quarantine_bucket: str
     bus_name: str
     log_table: str
+    keys_table: str
     warehouse_dsn: str
     inboxes: dict[str, str]
     dead_letter_queues: dict[str, str]

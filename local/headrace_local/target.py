@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BUCKET_VARIABLE: Final = "LAKE_BUCKET"
 API_VARIABLE: Final = "HEADRACE_API_URL"
+KEY_VARIABLE: Final = "HEADRACE_API_KEY"
 ENDPOINT_VARIABLES: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 _CONNECT_SECONDS: Final = 5
@@ -121,6 +122,18 @@ def find_api(api_url: str | None, environment: Mapping[str, str] = os.environ) -
         or environment.get(API_VARIABLE)
         or running_here(f"--api-url, or {API_VARIABLE}").api_url
     )
+
+
+def find_key(api_url: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The key for an API: the environment's; else that of `stack.json`, for the API of that
+    platform alone, so that no other ever sees it. None: there is none."""
+    if environment.get(KEY_VARIABLE):
+        return environment[KEY_VARIABLE]
+    try:
+        stack = find_stack()
+    except UserError:
+        return None
+    return stack.api_key if stack.api_url.rstrip("/") == api_url.rstrip("/") else None
 
 
 def lake_client(target: Target) -> S3Client:

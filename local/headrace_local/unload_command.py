@@ -21,8 +21,9 @@ from headrace_local.replay_command import (
     Timeout,
 )
 from headrace_local.reruns import Asking, Reruns
-from headrace_local.runs import check_unloadable, requested_at, unload_of
+from headrace_local.runs import check_unloadable, unload_of
 from headrace_shared.log_schema import State
+from headrace_shared.reruns import requested_at
 
 
 def unload(

@@ -48,6 +48,7 @@ def ready_block(
     kept = "nothing is kept" if options.ephemeral else f"{folder} (kept between runs)"
     addresses = {
         "API": stack.api_url,
+        "API key": stack.api_key,
         "API documents": f"{stack.api_url}/docs",
         "Lake": f"s3://{stack.lake_bucket}",
         "AWS endpoint": stack.aws_endpoint_url,
@@ -75,6 +76,7 @@ def _next_commands(options: PlatformOptions) -> list[str]:
         "headrace drop FILE... dev/append/user_data/",
         "headrace status",
         'eval "$(headrace env)"; psql "$WAREHOUSE_DSN"',
+        'curl -H "Authorization: Bearer $HEADRACE_API_KEY" "$HEADRACE_API_URL/v1/drops"',
     ]
 
 
