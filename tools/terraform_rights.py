@@ -46,11 +46,15 @@ _RESOURCES: Final = {
     "statement.value": "the secret's own key",
     '"${module.lake.arn}/*"': "objects of the lake",
     "module.lake.arn": "the lake",
+    "module.quarantine.arn": "the quarantine",
+    "for one in local.with_inbox : one.dead_letters_arn": "the dead-letter queues",
+    "for one in local.with_inbox : one.inbox_arn": "the inboxes",
     '"${module.quarantine.arn}/*"': "objects of the quarantine",
     'for db in var.contracts_inferred_for : "${module.lake.arn}/${db}/schema/*/inferred.json"': (
         "`<db>/schema/*/inferred.json` of the lake, for each db of `contracts_inferred_for`"
     ),
     "aws_dynamodb_table.log.arn": "the log",
+    "aws_dynamodb_table.keys.arn": "the API's keys",
     '"${aws_dynamodb_table.log.arn}/index/*"': "the log's indexes",
     "aws_sqs_queue.undelivered.arn": "the queue of the undelivered",
     "aws_sns_topic.alerts.arn": "the topic of alerts",

@@ -12,9 +12,15 @@ module "api" {
   secrets               = { HEADRACE_CURSOR_SECRET = coalesce(var.cursor_secret.arn, one(aws_secretsmanager_secret.cursors[*].arn)) }
 
   environment = merge(local.common_environment, local.warehouse_environment, {
-    HEADRACE_LOG_TABLE = aws_dynamodb_table.log.name
-    HEADRACE_API_HOST  = "0.0.0.0"
-    HEADRACE_API_PORT  = tostring(local.api_port)
+    HEADRACE_LOG_TABLE  = aws_dynamodb_table.log.name
+    HEADRACE_KEYS_TABLE = aws_dynamodb_table.keys.name
+    HEADRACE_API_HOST   = "0.0.0.0"
+    HEADRACE_API_PORT   = tostring(local.api_port)
+    # What it needs to ask for replays, to show bad rows, and to show and move dead letters.
+    HEADRACE_BUS_NAME           = aws_cloudwatch_event_bus.facts.name
+    HEADRACE_QUARANTINE_BUCKET  = module.quarantine.name
+    HEADRACE_DEAD_LETTER_QUEUES = join(",", [for name, one in local.with_inbox : "${name}=${one.dead_letters_url}"])
+    HEADRACE_INBOXES            = join(",", [for name, one in local.with_inbox : "${name}=${one.inbox_url}"])
     # A user of its own, who only reads, where one is given.
     HEADRACE_WAREHOUSE_SECRET = local.warehouse.api_secret_arn
   })
@@ -50,6 +56,69 @@ data "aws_iam_policy_document" "api" {
     actions   = ["dynamodb:Query"]
     resources = ["${aws_dynamodb_table.log.arn}/index/*"]
   }
+
+  # Of requests that may be repeated; of nothing else: it writes no drop.
+  statement {
+    sid       = "RememberAnswers"
+    actions   = ["dynamodb:PutItem"]
+    resources = [aws_dynamodb_table.log.arn]
+
+    condition {
+      test     = "ForAllValues:StringLike"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["answer#*"]
+    }
+  }
+
+  statement {
+    sid       = "AskForReplays"
+    actions   = ["events:PutEvents"]
+    resources = [aws_cloudwatch_event_bus.facts.arn]
+  }
+
+  statement {
+    sid       = "ReadBadRows"
+    actions   = ["s3:GetObject"]
+    resources = ["${module.quarantine.arn}/*"]
+  }
+
+  # S3 tells a missing file from a forbidden one only to those who may list.
+  statement {
+    sid       = "TellThatThereAreNone"
+    actions   = ["s3:ListBucket"]
+    resources = [module.quarantine.arn]
+  }
+
+  statement {
+    sid = "LookAtDeadLetters"
+    actions = [
+      "sqs:ReceiveMessage",
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:StartMessageMoveTask",
+      "sqs:ListMessageMoveTasks",
+    ]
+    resources = [for one in local.with_inbox : one.dead_letters_arn]
+  }
+
+  statement {
+    sid       = "BringThemBack"
+    actions   = ["sqs:SendMessage"]
+    resources = [for one in local.with_inbox : one.inbox_arn]
+  }
+
+  statement {
+    sid       = "KnowCallersByTheirKeys"
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.keys.arn]
+  }
+
+  statement {
+    sid       = "NoteWhenKeysWereUsed"
+    actions   = ["dynamodb:UpdateItem"]
+    resources = [aws_dynamodb_table.keys.arn]
+  }
 }
 
 # Signs the cursors of pages, the same in every task. Made by AWS, and in neither plan nor state.
@@ -79,6 +148,8 @@ resource "aws_secretsmanager_secret_version" "cursors" {
 # --- The load balancer ----------------------------------------------------------------------------
 
 locals {
+  with_inbox = { router = module.router, loader = module.loader, logger = module.logger }
+
   api_port = 8080
   has_tls  = var.api_exposure.certificate_arn != null
   api_url  = coalesce(var.api_exposure.url, "${local.has_tls ? "https" : "http"}://${aws_lb.api.dns_name}")

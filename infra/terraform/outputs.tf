@@ -18,6 +18,11 @@ output "log_table" {
   value       = aws_dynamodb_table.log.name
 }
 
+output "keys_table" {
+  description = "The DynamoDB table of the API's keys: `headrace keys create --table` takes it."
+  value       = aws_dynamodb_table.keys.name
+}
+
 output "api_url" {
   description = "Where the API answers."
   value       = local.api_url

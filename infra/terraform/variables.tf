@@ -210,7 +210,7 @@ variable "api_exposure" {
   description = <<-TEXT
     Who reaches the API. By default an internal load balancer answers inside the VPC (`allowed_cidrs`: the VPC's own).
     `public = true` puts it on the internet; then `certificate_arn` (ACM, for TLS) and `allowed_cidrs` are needed, and a WAF
-    lets one address ask `requests_per_5_minutes` times. The API itself does not know its callers yet.
+    lets one address ask `requests_per_5_minutes` times. Whoever reaches it needs a key or a token as well (docs/api.md).
     `access_log_bucket` names a bucket of yours for the load balancer's access log.
   TEXT
   type = object({

@@ -26,7 +26,8 @@ def described(resources: Resources, account: str) -> Found:
     for rule in resources.rules:
         target = resources.inbox(rule.service).queue.arn(account)
         found[f"rule {rule.bus}/{rule.name}"] = _rule(rule, target)
-    found[f"table {resources.log_table.name}"] = _table(resources.log_table)
+    for table in (resources.log_table, resources.keys_table):
+        found[f"table {table.name}"] = _table(table)
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from headrace_local import postgres
+from headrace_local.api_keys import local_key, put_key
 from headrace_local.resources import REGION
 from headrace_local.stack import Stack
 from tests.containers.engine import SERVICES, engine
@@ -156,9 +157,12 @@ def left_over(account: Account) -> list[str]:
 
 def _reached(account: Account, terraform: Terraform, dsn: str) -> Applied:
     outputs = terraform.outputs()
+    text, key = local_key()
+    put_key(account.client("dynamodb"), outputs["keys_table"], key)
     stack = Stack(
         # The emulator's load balancers answer below a path of its own.
         api_url=f"{account.url}/_alb/{PREFIX}-api",
+        api_key=text,
         aws_endpoint_url=account.url,
         aws_region=REGION,
         aws_access_key_id="test",
@@ -167,6 +171,7 @@ def _reached(account: Account, terraform: Terraform, dsn: str) -> Applied:
         quarantine_bucket=outputs["quarantine_bucket"],
         bus_name=outputs["bus_name"],
         log_table=outputs["log_table"],
+        keys_table=outputs["keys_table"],
         warehouse_dsn=dsn,
         inboxes=outputs["inboxes"],
         dead_letter_queues=outputs["dead_letter_queues"],

@@ -8,15 +8,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
-from tests.running_platform import eventually
+from headrace_local.api_keys import put_key
+from headrace_shared.api_keys import EVERY_TABLE, Scope, make_key
+from tests.running_platform import Reached, eventually
 from tests.terraform.applied import PREFIX, Applied
 
 GOOD: Final = "id,name\n1,Ada\n"
 POLICY: Final = "service"
+OF_TABLE: Final = {"db_name": "dev", "table_name": "TABLE"}
 
 Act = Callable[[Applied, str], object]
 
@@ -102,6 +107,49 @@ def ask(path: str) -> Act:
     return act
 
 
+def post(path: str, body: dict[str, Any], *, name_it: bool = False) -> Act:
+    """Asks the API for something; named, as a request that may be repeated."""
+
+    def act(stack: Applied, table: str) -> None:
+        headers = {"Content-Type": "application/json"}
+        if name_it:
+            headers["Idempotency-Key"] = str(uuid4())
+        told = json.dumps(body).replace("TABLE", table).encode()
+        asked = Request(f"{stack.stack.api_url}{path}", told, headers, method="POST")
+        with suppress(HTTPError), urlopen(asked, timeout=30):
+            pass
+
+    return act
+
+
+def replay_one(stack: Applied, table: str) -> None:
+    key = f"dev/append/{table}/again.csv"
+    stack.land(key, GOOD)
+    drop_id = stack.await_state(key, "loaded")["drop_id"]
+    post(f"/v1/drops/{drop_id}/replay", {})(stack, table)
+
+
+def ask_for_bad_rows(stack: Applied, table: str) -> None:
+    """Of a drop that was rejected for them, and is asked for as it stands."""
+    land_bad_rows(stack, table)
+    drop = stack.await_state(f"dev/append/{table}/bad.csv", "rejected")
+    ask(f"/v1/drops/{drop['drop_id']}/quarantine")(stack, table)
+
+
+def redrive_a_letter(stack: Applied, table: str) -> None:
+    inbox = stack.stack.inboxes["loader"]
+    stack.sqs.send_message(QueueUrl=stack.stack.dead_letter_queues["loader"], MessageBody=inbox)
+    post("/v1/dead-letters/redrive", {"service": "loader"})(stack, table)
+
+
+def ask_with_a_new_key(stack: Applied, table: str) -> None:
+    """One that the API has not seen: it is looked up, and its use is written."""
+    text, key = make_key(table, [Scope.READ], [EVERY_TABLE], datetime.now(UTC))
+    put_key(stack.account.client("dynamodb"), stack.stack.keys_table, key)
+    with suppress(HTTPError):
+        Reached(stack.stack.model_copy(update={"api_key": text})).get("/v1/contract-schema")
+
+
 def forget(stack: Applied, table: str) -> None:
     """The log loses a drop that is loaded: the verifier is to tell it again."""
     key = f"dev/append/{table}/forgotten.csv"
@@ -127,6 +175,13 @@ PERMISSIONS: Final = (
     Permission("api", "ReadTheWarehousesSecret", "GetSecretValue", crash_api),
     Permission("api", "ReadDropsOfTheLog", "GetItem", ask("/v1/drops/{drop_id}")),
     Permission("api", "ListDropsOfTheLog", "Query", ask("/v1/drops")),
+    Permission("api", "RememberAnswers", "PutItem", post("/v1/replays", OF_TABLE, name_it=True)),
+    Permission("api", "AskForReplays", "PutEvents", replay_one),
+    Permission("api", "ReadBadRows", "GetObject", ask_for_bad_rows),
+    Permission("api", "LookAtDeadLetters", "GetQueueAttributes", ask("/v1/dead-letters")),
+    Permission("api", "BringThemBack", "SendMessage", redrive_a_letter),
+    Permission("api", "KnowCallersByTheirKeys", "GetItem", ask_with_a_new_key),
+    Permission("api", "NoteWhenKeysWereUsed", "UpdateItem", ask_with_a_new_key),
     Permission("verifier", "PublishFacts", "PutEvents", forget),
     Permission("verifier", "ListTheLake", "ListObjectVersions", nothing),
     Permission("verifier", "ReadTheLog", "BatchGetItem", nothing),
@@ -138,6 +193,7 @@ NOT_TELLABLE: Final = {
     "KeepItsTasksWhileTheyWork": "The emulator has no agent that would ask for it, and no scaling.",
     "UseTheKey": "The emulator decrypts without asking KMS.",
     "DecryptTheWarehousesSecret": "Likewise.",
+    "TellThatThereAreNone": "The emulator tells a missing file to those who may not list, too.",
 }
 """Sid -> why it is not among the above."""
 

@@ -18,7 +18,7 @@ _SNAKE_CASE: Final = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _NAMED: Final = frozenset({"variable", "output", "resource", "data", "module", "ephemeral"})
 _IN_A_TEXT: Final = re.compile(r"\bpassword=|://[^/@\s\"]+:[^/@\s\"]+@")
 _SETTING: Final = re.compile(r"\b([A-Z_]*(?:SECRET|TOKEN|PASSWORD|PASSWD|KEY)[A-Z_]*)\s*=\s*(.+)")
-_AN_ARN: Final = re.compile(r"(?:\w+\()*[\w.\[\]*]+arn\)*")
+_A_PLACE: Final = re.compile(r"(?:\w+\()*[\w.\[\]*]+arn\)*|aws_dynamodb_table\.\w+\.name")
 
 
 def undescribed(root: Path) -> list[str]:
@@ -64,12 +64,12 @@ def unpinned(root: Path) -> list[str]:
 
 def plaintext_credentials(root: Path) -> list[str]:
     """Passwords in the text: in a task's environment whoever may describe it reads them, and so
-    does the state. A setting that is named a secret may hold an ARN only."""
+    does the state. A setting that is named a secret may hold an ARN or a table's name only."""
     found: list[str] = []
     for path in _files(root):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             setting = _SETTING.search(line)
-            if _IN_A_TEXT.search(line) or (setting and not _names_an_arn(setting[2])):
+            if _IN_A_TEXT.search(line) or (setting and not _names_a_place(setting[2])):
                 found.append(f"{path.relative_to(root)}:{number}: {line.strip()}")
     return found
 
@@ -139,8 +139,8 @@ def _listed(names: set[str] | None) -> str:
     return ", ".join(sorted(names or ())) or "nobody"
 
 
-def _names_an_arn(value: str) -> bool:
-    return all(_AN_ARN.fullmatch(part) for part in value.rstrip(" }").split(", "))
+def _names_a_place(value: str) -> bool:
+    return all(_A_PLACE.fullmatch(part) for part in value.rstrip(" }").split(", "))
 
 
 def _declared(module: Path) -> Iterator[tuple[Block, str]]:

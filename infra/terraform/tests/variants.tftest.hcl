@@ -120,6 +120,11 @@ run "by_default" {
   }
 
   assert {
+    condition     = aws_dynamodb_table.keys.deletion_protection_enabled && aws_dynamodb_table.keys.point_in_time_recovery[0].enabled && aws_dynamodb_table.keys.server_side_encryption[0].enabled
+    error_message = "So are the keys of the API."
+  }
+
+  assert {
     condition     = { for i in aws_dynamodb_table.log.global_secondary_index : i.name => "${i.hash_key} ${i.range_key}" } == { by_table = "table_pk drop_id", recent = "recent_pk drop_id", attention = "attention_pk drop_id" }
     error_message = "The indexes of headrace_shared/log_schema.py."
   }
@@ -159,8 +164,25 @@ run "by_default" {
   }
 
   assert {
-    condition     = alltrue([for s in data.aws_iam_policy_document.api.statement : length(setsubtract(s.actions, ["secretsmanager:GetSecretValue", "dynamodb:GetItem", "dynamodb:Query"])) == 0])
-    error_message = "The API reads, and writes nowhere."
+    condition = alltrue([for s in data.aws_iam_policy_document.api.statement : length(setsubtract(s.actions, [
+      "secretsmanager:GetSecretValue", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "events:PutEvents", "s3:GetObject", "s3:ListBucket",
+      "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:StartMessageMoveTask", "sqs:ListMessageMoveTasks", "sqs:SendMessage",
+    ])) == 0])
+    error_message = "The API reads, publishes facts and moves dead letters."
+  }
+
+  assert {
+    condition = alltrue([
+      for s in data.aws_iam_policy_document.api.statement :
+      s.condition == toset([{ test = "ForAllValues:StringLike", variable = "dynamodb:LeadingKeys", values = tolist(["answer#*"]) }])
+      if contains(s.actions, "dynamodb:PutItem")
+    ])
+    error_message = "Into the log the API writes answers, and no drop."
+  }
+
+  assert {
+    condition     = [for s in data.aws_iam_policy_document.api.statement : s.resources if contains(s.actions, "dynamodb:UpdateItem")] == [toset([aws_dynamodb_table.keys.arn])]
+    error_message = "The API writes into the table of keys alone."
   }
 
   # --- What people need
@@ -299,7 +321,7 @@ run "what_is_kept_and_told" {
   }
 
   assert {
-    condition     = !aws_lb.api.enable_deletion_protection && !aws_dynamodb_table.log.deletion_protection_enabled
+    condition     = !aws_lb.api.enable_deletion_protection && !aws_dynamodb_table.log.deletion_protection_enabled && !aws_dynamodb_table.keys.deletion_protection_enabled
     error_message = "What may be destroyed with its data is not protected."
   }
 
@@ -319,7 +341,7 @@ run "own_key" {
   assert {
     condition = toset([
       aws_cloudwatch_event_bus.facts.kms_key_identifier, aws_sqs_queue.undelivered.kms_master_key_id, aws_sns_topic.alerts.kms_master_key_id,
-      aws_dynamodb_table.log.server_side_encryption[0].kms_key_arn, local.platform.kms_key_arn,
+      aws_dynamodb_table.log.server_side_encryption[0].kms_key_arn, aws_dynamodb_table.keys.server_side_encryption[0].kms_key_arn, local.platform.kms_key_arn,
     ]) == toset(["arn:aws:kms:us-east-1:111122223333:key/0123"])
     error_message = "Everything that holds something has the key that was given."
   }

@@ -18,6 +18,11 @@ output "dead_letters_url" {
   value       = one(aws_sqs_queue.dead[*].url)
 }
 
+output "dead_letters_arn" {
+  description = "ARN of the dead-letter queue; null without one."
+  value       = one(aws_sqs_queue.dead[*].arn)
+}
+
 output "dead_letters_name" {
   description = "Name of the dead-letter queue; null without one."
   value       = one(aws_sqs_queue.dead[*].name)
