@@ -40,6 +40,7 @@ class Reached:
         )
         self.s3 = session.client("s3", endpoint_url=self.stack.aws_endpoint_url)
         self.sqs = session.client("sqs", endpoint_url=self.stack.aws_endpoint_url)
+        self.dynamodb = session.client("dynamodb", endpoint_url=self.stack.aws_endpoint_url)
 
     def land(self, key: str, body: bytes | str) -> None:
         content = body.encode() if isinstance(body, str) else body
@@ -56,7 +57,9 @@ class Reached:
         self.await_state(key, "loaded")
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.stack.api_url}{path}", timeout=10) as answer:
+        headers = {"Authorization": f"Bearer {self.stack.api_key}"}
+        asked = urllib.request.Request(f"{self.stack.api_url}{path}", headers=headers)
+        with urllib.request.urlopen(asked, timeout=10) as answer:
             return json.load(answer)
 
     def drop(self, key: str) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
+from headrace_local.api_keys import local_key, put_key
 from headrace_local.ports import LOOPBACK
 from headrace_local.resources import describe
 from headrace_local.stack import Stack
@@ -93,9 +94,11 @@ class Composed:
         """The platform by its addresses on this machine; emulator and API run."""
         names = describe()
         env = self.described("provision")["environment"]
-        return Reached(
+        text, key = local_key()
+        reached = Reached(
             Stack(
                 api_url=self.url("api", API_PORT),
+                api_key=text,
                 aws_endpoint_url=self.url("emulator", AWS_PORT),
                 aws_region=env["AWS_REGION"],
                 aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
@@ -104,12 +107,15 @@ class Composed:
                 quarantine_bucket=names.quarantine.name,
                 bus_name=names.bus,
                 log_table=names.log_table.name,
+                keys_table=names.keys_table.name,
                 warehouse_dsn=self.warehouse.dsn,
                 inboxes={},
                 dead_letter_queues={},
                 processes={},
             )
         )
+        put_key(reached.dynamodb, names.keys_table.name, key)
+        return reached
 
     def url(self, service: str, port: int) -> str:
         """As this machine reaches it."""

@@ -205,6 +205,7 @@ def test_platform_named_by_the_environment_needs_no_stack_file(
         f"cli/append/{table}/",
         LAKE_BUCKET=stack["lake_bucket"],
         HEADRACE_API_URL=stack["api_url"],
+        HEADRACE_API_KEY=stack["api_key"],
         AWS_ENDPOINT_URL=stack["aws_endpoint_url"],
         AWS_REGION=stack["aws_region"],
         AWS_ACCESS_KEY_ID=stack["aws_access_key_id"],

@@ -28,6 +28,7 @@ SERVICES = ("router", "loader", "logger", "api", "verifier")
 WITHOUT_INBOX = {"api", "verifier"}
 FIELDS = {
     "api_url",
+    "api_key",
     "aws_endpoint_url",
     "aws_region",
     "aws_access_key_id",
@@ -35,6 +36,7 @@ FIELDS = {
     "lake_bucket",
     "bus_name",
     "log_table",
+    "keys_table",
     "warehouse_dsn",
     "inboxes",
     "dead_letter_queues",

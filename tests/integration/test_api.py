@@ -184,9 +184,13 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(aws: AwsStack, table: str, dsn: str) -> AsyncIterator[Api]:
+async def serving(aws: AwsStack, table: str, dsn: str, **settings: Any) -> AsyncIterator[Api]:
+    """Everybody may ask, unless the settings say otherwise."""
+    settings.setdefault("anonymous", not settings.get("keys_table"))
     app = make_app(
-        ApiSettings(log_table=table, warehouse_dsn=dsn, cursor_secret="a secret of the tests")
+        ApiSettings(
+            log_table=table, warehouse_dsn=dsn, cursor_secret="a secret of the tests", **settings
+        )
     )
     transport = httpx.ASGITransport(app)
     async with (

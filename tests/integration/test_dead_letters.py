@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from headrace_local.letters import Said, Unreadable, read
 from headrace_local.queues import look, waiting
 from headrace_local.redriving import Moved, Redrive
+from headrace_shared.dead_letters import Said, Unreadable, read
 from headrace_shared.facts import DropRouted, encode
 from headrace_shared.testing.builders import a_drop
 from tests.real_parts import AwsStack

@@ -127,6 +127,7 @@ async def opened_api(aws: AwsStack, rotation: Rotation) -> AsyncIterator[httpx.A
     settings = ApiSettings(
         log_table=aws.resources.log_table.name,
         cursor_secret="a secret of the tests",
+        anonymous=True,
         **rotation.settings,
     )
     app = make_app(settings)

@@ -16,6 +16,9 @@ IDS = st.uuids()
 FILTERS = st.fixed_dictionaries(
     {name: st.none() | st.text(max_size=20) for name in ("table_name", "state", "key")}
 )
+PLACES = st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)).map(
+    tuple
+)
 
 
 @given(IDS, FILTERS)
@@ -56,6 +59,17 @@ def test_forged_cursor_is_refused(cursor: str, filters: dict[str, str | None]) -
 def test_cursor_of_another_secret_is_refused(last: UUID, filters: dict[str, str | None]) -> None:
     with pytest.raises(CursorError):
         Cursors("another secret, as long").read(CURSORS.write(last, filters), filters)
+
+
+@given(st.binary(max_size=100), FILTERS, FILTERS)
+def test_any_content_is_sealed_for_its_question(
+    content: bytes, filters: dict[str, str | None], others: dict[str, str | None]
+) -> None:
+    cursor = CURSORS.seal(content, filters)
+    assert CURSORS.unseal(cursor, filters) == content
+    if others != filters:
+        with pytest.raises(CursorError):
+            CURSORS.unseal(cursor, others)
 
 
 def test_cursor_needs_no_escaping_in_a_url() -> None:

@@ -95,3 +95,11 @@ def test_pages_give_each_wanted_drop_once_however_few_reads_one_may_cost(
     assert after is None
     kept = {str(one) for one, of in log if state is None or of is state}
     assert found == sorted(kept, reverse=True)
+
+
+def test_more_tables_than_a_filter_takes_are_read_one_by_one() -> None:
+    """DynamoDB's IN has at most a hundred values."""
+    for number, by_attention in ((100, True), (101, False)):
+        tables = [("dev", f"t{place}") for place in range(number)]
+        wanted = DropFilter(tables, None, None, frozenset({State.REJECTED}), None, None)
+        assert wanted.needs_attention is by_attention

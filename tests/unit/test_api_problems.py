@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from headrace_api.app import make_app
 from headrace_api.cursors import Cursors
-from headrace_api.routes import Stores
+from headrace_api.operations.common import Stores
 from headrace_api.settings import ApiSettings
 from headrace_shared.errors import TransientError
 from headrace_shared.metrics import embedded
@@ -22,6 +22,7 @@ SETTINGS: dict[str, Any] = {
     "log_table": "log",
     "warehouse_dsn": "postgresql://nobody@127.0.0.1/none",
     "cursor_secret": "a secret of the tests",
+    "anonymous": True,
 }
 
 
@@ -196,6 +197,6 @@ async def test_openapi_document_is_valid_and_says_how_errors_look(
     document = (await client.get("/openapi.json")).json()
     validate(document)
     responses = document["paths"]["/v1/drops"]["get"]["responses"]
-    assert sorted(responses) == ["200", "400", "503"]
+    assert sorted(responses) == ["200", "400", "401", "403", "429", "503"]
     assert list(responses["400"]["content"]) == ["application/problem+json"]
     assert "HTTPValidationError" not in document["components"]["schemas"]

@@ -24,6 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     """A platform that seems to run on this machine."""
     found = Stack(
         api_url="http://127.0.0.1:8080",
+        api_key="hr_local_secret",
         aws_endpoint_url="http://127.0.0.1:4566",
         aws_region="us-east-1",
         aws_access_key_id="headrace",
@@ -32,6 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
         quarantine_bucket="headrace-quarantine",
         bus_name="headrace",
         log_table="headrace-log",
+        keys_table="headrace-keys",
         warehouse_dsn="postgresql://",
         inboxes={"loader": "http://q/loader"},
         dead_letter_queues={"loader": "http://d/loader"},

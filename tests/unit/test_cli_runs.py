@@ -18,12 +18,12 @@ from headrace_local.runs import (
     next_run,
     replay_of,
     requested,
-    requested_at,
     table_named,
     unload_of,
 )
 from headrace_shared.drop import Action, Drop
 from headrace_shared.log_schema import State
+from headrace_shared.reruns import requested_at
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ASKED = requested_at(NOW)

@@ -57,7 +57,16 @@ def test_names_are_those_that_provisioning_makes(services: dict[str, Any]) -> No
         assert env["HEADRACE_BUS_NAME"] == names.bus
     for service in ("logger", "api", "verifier"):
         assert services[service]["environment"]["HEADRACE_LOG_TABLE"] == names.log_table.name
+    assert services["api"]["environment"]["HEADRACE_KEYS_TABLE"] == names.keys_table.name
     assert services["verifier"]["environment"]["HEADRACE_LAKE_BUCKET"] == names.bucket.name
+    api = services["api"]["environment"]
+    assert api["HEADRACE_BUS_NAME"] == names.bus
+    assert api["HEADRACE_QUARANTINE_BUCKET"] == names.quarantine.name
+    for inbox in names.inboxes:
+        ours = {"INBOXES": inbox.queue, "DEAD_LETTER_QUEUES": inbox.dead_letters}
+        for setting, of_it in ours.items():
+            pair = f"{inbox.service}={EMULATOR}/{emulator.ACCOUNT}/{of_it.name}"
+            assert pair in api[f"HEADRACE_{setting}"].split(", ")
     quarantine = services["loader"]["environment"]["HEADRACE_QUARANTINE_BUCKET"]
     assert quarantine == names.quarantine.name
 

@@ -33,6 +33,7 @@ COMMANDS = (
     "unload",
     "dead",
     "redrive",
+    "keys",
     "demo",
     "env",
     "doctor",
@@ -65,6 +66,7 @@ def running(nowhere: Path) -> Stack:
     """A stack file of a platform that seems to run."""
     found = Stack(
         api_url="http://127.0.0.1:8080",
+        api_key="hr_local_secret",
         aws_endpoint_url="http://127.0.0.1:4566",
         aws_region="us-east-1",
         aws_access_key_id="headrace",
@@ -73,6 +75,7 @@ def running(nowhere: Path) -> Stack:
         quarantine_bucket="headrace-quarantine",
         bus_name="headrace",
         log_table="headrace-log",
+        keys_table="headrace-keys",
         warehouse_dsn=AWKWARD,
         inboxes={name: f"http://q/{name}" for name in ("router", "loader", "logger")},
         dead_letter_queues={name: f"http://d/{name}" for name in ("router", "loader", "logger")},

@@ -19,6 +19,7 @@ def test_names_are_those_that_users_know() -> None:
     assert found.bucket.name == "headrace-lake"
     assert found.bus == "headrace"
     assert found.log_table.name == "headrace-log"
+    assert found.keys_table.name == "headrace-keys"
     assert [(one.queue.name, one.dead_letters.name) for one in found.inboxes] == [
         ("headrace-router", "headrace-router-dead"),
         ("headrace-loader", "headrace-loader-dead"),

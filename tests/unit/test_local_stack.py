@@ -24,6 +24,7 @@ def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
 def a_stack(pid: int) -> Stack:
     return Stack(
         api_url="http://127.0.0.1:8080",
+        api_key="hr_local_secret",
         aws_endpoint_url="http://127.0.0.1:4566",
         aws_region="us-east-1",
         aws_access_key_id="headrace",
@@ -32,6 +33,7 @@ def a_stack(pid: int) -> Stack:
         quarantine_bucket="headrace-quarantine",
         bus_name="headrace",
         log_table="headrace-log",
+        keys_table="headrace-keys",
         warehouse_dsn="postgresql://headrace:secret@127.0.0.1:5432/warehouse",
         inboxes={"router": "http://127.0.0.1:4566/000000000000/headrace-router"},
         dead_letter_queues={"router": "http://127.0.0.1:4566/000000000000/headrace-router-dead"},

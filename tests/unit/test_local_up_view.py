@@ -87,6 +87,7 @@ def test_verbose_line_lets_no_process_write_on_the_terminal() -> None:
 def a_stack() -> Stack:
     return Stack(
         api_url="http://127.0.0.1:8080",
+        api_key="hr_local_secret",
         aws_endpoint_url="http://127.0.0.1:4566",
         aws_region="us-east-1",
         aws_access_key_id="headrace",
@@ -95,6 +96,7 @@ def a_stack() -> Stack:
         quarantine_bucket="headrace-quarantine",
         bus_name="headrace",
         log_table="headrace-log",
+        keys_table="headrace-keys",
         warehouse_dsn="postgresql://headrace:secret@127.0.0.1:5432/warehouse",
         inboxes={},
         dead_letter_queues={},
