@@ -20,8 +20,7 @@ def _plain(value: Mapping[str, Any]) -> Any:
     kind, content = next(iter(value.items()))
     match kind:
         case "N":
-            number = Decimal(content)
-            return int(number) if number == number.to_integral_value() else float(number)
+            return _number(content)
         case "M":
             return plain_item(content)
         case "L":
@@ -29,3 +28,11 @@ def _plain(value: Mapping[str, Any]) -> Any:
         case "NULL":
             return None
     return content
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        number = Decimal(text)
+        return int(number) if number == number.to_integral_value() else float(number)

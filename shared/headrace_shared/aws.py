@@ -26,6 +26,7 @@ from botocore.exceptions import (
 )
 
 from headrace_shared.errors import TransientError
+from headrace_shared.item_parser import ItemParsers
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -78,6 +79,7 @@ class AwsClients:
 
     def __init__(self, stack: AsyncExitStack, *, connections: int) -> None:
         self._session: AioSession = get_session()
+        self._session.register_component("response_parser_factory", ItemParsers())
         self._stack = stack
         self._connections = connections
 

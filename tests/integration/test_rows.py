@@ -351,6 +351,23 @@ async def test_cursor_tells_nothing_of_columns_that_are_not_shown(api: Warehouse
     assert b"123456789" not in base64.urlsafe_b64decode(cursor + "==")
 
 
+async def test_new_contract_counts_at_once_though_the_one_before_is_remembered(
+    api: Warehouse,
+) -> None:
+    await api.contract(USERS)
+    await api.users(("ada", 36, FIRST))
+    assert await api.items() == [user("ada", 36)]
+    await api.contract({**USERS, "api": {"filter_by": ["username"], "columns": ["username"]}})
+    assert await api.items() == [{"username": "ada"}]
+    refused = await api.client.get(ROWS, params={"salary": "7"})
+    assert (refused.status_code, refused.json()["parameter"]) == (400, "salary")
+    await api.contract({**USERS, "api": {"filter_by": ["salary"], "columns": ["age"]}})
+    assert await api.items(salary="7") == []
+    assert await api.items() == [{"age": 36}]
+    await api.contract({**USERS, "api": None})
+    assert (await api.client.get(ROWS)).status_code == 404
+
+
 async def test_key_that_fits_into_no_cursor_is_told(api: Warehouse) -> None:
     text = [{"name": "username", "type": "text"}, *USERS["columns"][1:]]
     await api.contract({**USERS, "columns": text})

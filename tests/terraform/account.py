@@ -165,8 +165,9 @@ class RoleCredentials:
         )
 
     def _allow_batches(self, role_name: str) -> None:
-        """AWS has no such action: a batch needs sqs:DeleteMessage, and nothing else."""
-        allowed = {"Effect": "Allow", "Action": "sqs:DeleteMessageBatch", "Resource": "*"}
+        """AWS has no such actions: a batch needs the right to what it does, and nothing else."""
+        batches = ["sqs:DeleteMessageBatch", "sqs:ChangeMessageVisibilityBatch"]
+        allowed = {"Effect": "Allow", "Action": batches, "Resource": "*"}
         document = {"Version": "2012-10-17", "Statement": [allowed]}
         self._iam.put_role_policy(
             RoleName=role_name, PolicyName=BATCHES, PolicyDocument=json.dumps(document)

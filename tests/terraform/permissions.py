@@ -111,7 +111,10 @@ def post(path: str, body: dict[str, Any], *, name_it: bool = False) -> Act:
     """Asks the API for something; named, as a request that may be repeated."""
 
     def act(stack: Applied, table: str) -> None:
-        headers = {"Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {stack.stack.api_key}",
+            "Content-Type": "application/json",
+        }
         if name_it:
             headers["Idempotency-Key"] = str(uuid4())
         told = json.dumps(body).replace("TABLE", table).encode()
@@ -178,7 +181,7 @@ PERMISSIONS: Final = (
     Permission("api", "RememberAnswers", "PutItem", post("/v1/replays", OF_TABLE, name_it=True)),
     Permission("api", "AskForReplays", "PutEvents", replay_one),
     Permission("api", "ReadBadRows", "GetObject", ask_for_bad_rows),
-    Permission("api", "LookAtDeadLetters", "GetQueueAttributes", ask("/v1/dead-letters")),
+    Permission("api", "LookAtDeadLetters", "ReceiveMessage", ask("/v1/dead-letters")),
     Permission("api", "BringThemBack", "SendMessage", redrive_a_letter),
     Permission("api", "KnowCallersByTheirKeys", "GetItem", ask_with_a_new_key),
     Permission("api", "NoteWhenKeysWereUsed", "UpdateItem", ask_with_a_new_key),

@@ -37,14 +37,23 @@ def told(query: Query) -> str:
 
 
 def where(query: Query) -> str:
-    return told(query).partition(" where ")[2].partition(" order by ")[0]
+    """The conditions, but for the one about the contract, which is every page's last."""
+    conditions = told(query).partition(" where ")[2].rpartition(" order by ")[0]
+    return conditions.partition(" and %(contract)s = (")[0]
+
+
+def test_page_has_rows_only_while_its_contract_is_in_force() -> None:
+    query = json_rows(row_question([], table()), None, 51)
+    assert where(query).startswith("%(contract)s = (\n    select drop_id from headrace.contracts\n")
+    assert query.values["contract"] == UUID(int=1)
 
 
 def test_values_are_parameters_cast_to_the_type_without_its_length() -> None:
     question = row_question([("username", "' or 1=1"), ("order[lte]", "7")], table())
     query = json_rows(question, None, 51)
     assert where(query) == ('"t"."username" = %(f0)s::text and "t"."order" <= %(f1)s::bigint')
-    assert query.values == {"f0": "' or 1=1", "f1": "7", "limit": 51}
+    of_the_contract = {"contract": UUID(int=1), "db": "dev", "table": "users"}
+    assert query.values == {"f0": "' or 1=1", "f1": "7", "limit": 51, **of_the_contract}
 
 
 @pytest.mark.parametrize(("value", "test"), [("true", "is null"), ("false", "is not null")])
@@ -88,7 +97,7 @@ def test_nulls_of_a_key_come_last() -> None:
 def test_streams_and_pages_have_one_order() -> None:
     question = row_question([], table())
     tails = {
-        told(query).partition(" order by ")[2]
+        told(query).rpartition(" order by ")[2]
         for query in (json_rows(question, None, 5), json_lines(question, 5), text_rows(question, 5))
     }
     assert len(tails) == 1

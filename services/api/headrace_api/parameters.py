@@ -57,13 +57,14 @@ _Cursor = Annotated[
 ]
 
 
-def paging(limit: _Limit = DEFAULT_LIMIT, cursor: _Cursor = None) -> Page:
+# The framework runs a dependency that is no coroutine in a thread: several times its own work.
+async def paging(limit: _Limit = DEFAULT_LIMIT, cursor: _Cursor = None) -> Page:
     """The page of a request."""
     return Page(limit, cursor)
 
 
 def table_place(db_name: str, table_name: str) -> tuple[str, str]:
-    """The table that a path names, as the warehouse spells it.
+    """A table, as the warehouse spells it.
 
     Raises:
         ApiError: no table can have this name.
@@ -74,7 +75,12 @@ def table_place(db_name: str, table_name: str) -> tuple[str, str]:
     return schema, name
 
 
-def drop_question(  # noqa: PLR0913, PLR0917 - each is a query parameter
+async def path_table(db_name: str, table_name: str) -> tuple[str, str]:
+    """The table that a path names; raises ApiError where none can have this name."""
+    return table_place(db_name, table_name)
+
+
+async def drop_question(  # noqa: PLR0913, PLR0917 - each is a query parameter
     request: Request,
     db_name: Annotated[str | None, Query(description="The database; needs table_name.")] = None,
     table_name: Annotated[str | None, Query(description="The table, in any database.")] = None,

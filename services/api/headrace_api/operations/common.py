@@ -13,8 +13,9 @@ from headrace_api.authentication import require
 from headrace_api.callers import Caller, Scope
 from headrace_api.cursors import CursorError, Cursors
 from headrace_api.log_store import DynamoDBLogStore
-from headrace_api.parameters import table_place
+from headrace_api.parameters import path_table
 from headrace_api.problems import Problem, invalid_parameter, not_found
+from headrace_api.rows.known_tables import KnownTables
 from headrace_api.rows.streaming import Downloads
 from headrace_api.warehouse import PostgresReader
 
@@ -27,9 +28,10 @@ class Stores:
     warehouse: PostgresReader
     cursors: Cursors
     downloads: Downloads = field(default_factory=Downloads)
+    known_tables: KnownTables = field(default_factory=KnownTables)
 
 
-def stores(request: Request) -> Stores:
+async def stores(request: Request) -> Stores:
     """The stores of this process."""
     return cast("Stores", request.app.state.stores)
 
@@ -40,7 +42,7 @@ Reader = Annotated[Caller, Depends(require(Scope.READ))]
 
 
 async def seen_table(
-    place: Annotated[tuple[str, str], Depends(table_place)], caller: Reader
+    place: Annotated[tuple[str, str], Depends(path_table)], caller: Reader
 ) -> tuple[str, str]:
     """The table that a path names.
 

@@ -97,7 +97,7 @@ def request_name(
     return RequestName.of(caller.name, operation, key, body) if key else None
 
 
-def means(request: Request) -> Means:
+async def means(request: Request) -> Means:
     """The means of this process."""
     return cast("Means", request.app.state.means)
 

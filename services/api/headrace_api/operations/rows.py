@@ -14,7 +14,7 @@ from headrace_api.callers import Caller, Scope
 from headrace_api.cursors import CursorError, Cursors
 from headrace_api.models import RowPage
 from headrace_api.operations.common import MISSING, FromStores, Stores
-from headrace_api.parameters import table_place
+from headrace_api.parameters import path_table
 from headrace_api.problems import ApiError, Problem, invalid_parameter, not_found
 from headrace_api.rows import query
 from headrace_api.rows.access import OpenTable
@@ -27,7 +27,7 @@ from headrace_api.rows.question import (
     RowQuestion,
     row_question,
 )
-from headrace_api.rows.reading import Rows, no_such_table
+from headrace_api.rows.reading import Rows, RowsOfPage, no_such_table
 from headrace_api.rows.streaming import StreamedRows
 
 rows: Final = APIRouter(prefix="/v1", tags=["rows"])
@@ -65,7 +65,7 @@ _FILTERS: Final = {
 
 
 async def _seen_table(
-    place: Annotated[tuple[str, str], Depends(table_place)],
+    place: Annotated[tuple[str, str], Depends(path_table)],
     caller: Annotated[Caller, Depends(require(Scope.ROWS))],
 ) -> tuple[str, str]:
     if not caller.sees(*place):
@@ -100,9 +100,9 @@ async def list_rows(
     form = wanted_form(request.headers.getlist("accept"))
     async with found_in.warehouse.connection() as connection:
         reading = Rows(connection)
-        question = _question(request, place, await reading.table(place))
         if form is Form.JSON:
-            return await _page(reading, question, found_in.cursors)
+            return await _page(request, place, reading, found_in)
+        question = _question(request, place, await reading.table(place))
     return _stream(form, question, found_in)
 
 
@@ -115,16 +115,30 @@ def _question(request: Request, place: tuple[str, str], table: OpenTable | None)
     return row_question(request.query_params.multi_items(), table)
 
 
-async def _page(reading: Rows, question: RowQuestion, cursors: Cursors) -> Response:
+async def _page(
+    request: Request, place: tuple[str, str], reading: Rows, found_in: Stores
+) -> Response:
+    more: str | None = None
+
+    async def read(table: OpenTable | None) -> RowsOfPage:
+        nonlocal more
+        question = _question(request, place, table)
+        found = await reading.page(question, _after(question, found_in.cursors), _limit(question))
+        more = None if found.last is None else _cursor(found.last, question, found_in.cursors)
+        return found
+
+    page = await found_in.known_tables.page(place, reading, read)
+    body = f'{{"items":[{",".join(page.rows)}],"next_cursor":{json.dumps(more)}}}'
+    return Response(body, media_type=Form.JSON, headers={"Vary": "Accept"})
+
+
+def _limit(question: RowQuestion) -> int:
     limit = question.limit or DEFAULT_LIMIT
     if limit > MOST_ROWS:
         raise invalid_parameter(
             "limit", f"A page has at most {MOST_ROWS} rows; {Form.CSV} and {Form.NDJSON} stream."
         )
-    found = await reading.page(question, _after(question, cursors), limit)
-    more = "null" if found.last is None else json.dumps(_cursor(found.last, question, cursors))
-    body = f'{{"items":[{",".join(found.rows)}],"next_cursor":{more}}}'
-    return Response(body, media_type=Form.JSON, headers={"Vary": "Accept"})
+    return limit
 
 
 def _after(question: RowQuestion, cursors: Cursors) -> Place | None:

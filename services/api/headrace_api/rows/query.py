@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from psycopg import sql
 
@@ -17,6 +18,13 @@ from headrace_api.rows.question import Filter, Operator, RowQuestion
 
 Place = tuple[str | None, ...]
 """Where a row stands in the order, as texts that Postgres reads back exactly."""
+
+IN_FORCE: Final = sql.SQL("""
+    select drop_id from headrace.contracts
+    where db_name = %(db)s and table_name = %(table)s and accepted and not refused_by_rows
+    order by drop_id desc limit 1
+    """)
+"""The id of a table's contract in force."""
 
 _TIE_BREAKS: Final = (
     LINEAGE,
@@ -71,12 +79,15 @@ _IN_TEXT: Final[Mapping[str, sql.SQL]] = {
 }
 
 
+Values = dict[str, str | int | UUID]
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A statement and its values."""
 
     statement: sql.Composed
-    values: dict[str, str | int]
+    values: Values
 
 
 def order(table: OpenTable) -> tuple[OpenColumn, ...]:
@@ -85,10 +96,11 @@ def order(table: OpenTable) -> tuple[OpenColumn, ...]:
 
 
 def json_rows(question: RowQuestion, after: Place | None, limit: int) -> Query:
-    """Each row as one JSON object in one line, then its place."""
+    """Each row as one JSON object in one line, then its place; no rows where the contract that
+    the question was made by is not in force any more: what it opens may be closed."""
     places = [_AS_TEXT.format(_name(column)) for column in order(question.table)]
     wanted = sql.SQL(", ").join([_OBJECT, *places])
-    return _query(question, wanted, _shown(question), after, limit)
+    return _query(question, wanted, _shown(question), after, limit, _in_force(question.table))
 
 
 def json_lines(question: RowQuestion, limit: int) -> Query:
@@ -123,8 +135,9 @@ def _query(
     lateral: sql.Composable,
     after: Place | None,
     limit: int,
+    beside: Query | None = None,
 ) -> Query:
-    where, values = _where(question, after)
+    where, values = _where(question, after, beside)
     statement = sql.SQL("select {} from {} as t{}{} order by {} limit %(limit)s").format(
         wanted,
         _table(question.table),
@@ -133,6 +146,13 @@ def _query(
         sql.SQL(", ").join(_name(column) for column in order(question.table)),
     )
     return Query(statement, {**values, "limit": limit})
+
+
+def _in_force(table: OpenTable) -> Query:
+    """Whether the table is still open as it was: looked up once for a statement."""
+    statement = sql.SQL("%(contract)s = ({})").format(IN_FORCE)
+    values: Values = {"contract": table.contract_id}
+    return Query(statement, {**values, "db": table.db_name, "table": table.table_name})
 
 
 def _shown(question: RowQuestion) -> sql.Composed:
@@ -144,20 +164,23 @@ def _shown(question: RowQuestion) -> sql.Composed:
 
 
 def _where(
-    question: RowQuestion, after: Place | None
-) -> tuple[sql.Composable, dict[str, str | int]]:
-    values: dict[str, str | int] = {}
+    question: RowQuestion, after: Place | None, beside: Query | None = None
+) -> tuple[sql.Composable, Values]:
+    values: Values = {}
     conditions = [
         _condition(one, f"f{number}", values) for number, one in enumerate(question.filters)
     ]
     if after is not None:
         conditions.append(_after(list(zip(order(question.table), after, strict=True)), values))
+    if beside is not None:
+        conditions.append(beside.statement)
+        values |= beside.values
     if not conditions:
         return sql.SQL(""), values
     return sql.SQL(" where {}").format(sql.SQL(" and ").join(conditions)), values
 
 
-def _condition(one: Filter, name: str, values: dict[str, str | int]) -> sql.Composable:
+def _condition(one: Filter, name: str, values: Values) -> sql.Composable:
     if one.operator is Operator.NULL:
         test = sql.SQL("{} is null") if one.value == "true" else sql.SQL("{} is not null")
         return test.format(_name(one.column))
@@ -165,9 +188,7 @@ def _condition(one: Filter, name: str, values: dict[str, str | int]) -> sql.Comp
     return _compared(one.column, _SIGNS[one.operator], name)
 
 
-def _after(
-    places: Sequence[tuple[OpenColumn, str | None]], values: dict[str, str | int]
-) -> sql.Composable:
+def _after(places: Sequence[tuple[OpenColumn, str | None]], values: Values) -> sql.Composable:
     """What stands after a row, nulls last. The limit of the first column stands by itself, so
     that an index of that column is entered there."""
     (column, value), rest = places[0], places[1:]

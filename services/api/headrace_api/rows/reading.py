@@ -9,10 +9,10 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final, cast
 
 import psycopg
-from psycopg import AsyncConnection, AsyncServerCursor
+from psycopg import AsyncConnection, AsyncServerCursor, sql
 from psycopg.rows import TupleRow
 
 from headrace_api import problems
@@ -30,11 +30,9 @@ _ROWS_AT_A_TIME: Final = 100
 _FIRST_BATCH_ROWS: Final = 50
 _MOST_BATCH_ROWS: Final = 1_000
 
-_CONTRACT: Final[LiteralString] = """
-    select drop_id, contract from headrace.contracts
-    where db_name = %s and table_name = %s and accepted and not refused_by_rows
-    order by drop_id desc limit 1
-    """
+_CONTRACT: Final = sql.SQL(
+    "select drop_id, contract from headrace.contracts where drop_id = ({})"
+).format(query.IN_FORCE)
 _NOT_AS_THE_CONTRACT_SAYS: Final = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedColumn,
@@ -52,7 +50,7 @@ class RowsOfPage:
 
 
 class Rows:
-    """Rows, read in transactions of the connection."""
+    """Rows, read by a connection that commits by itself."""
 
     def __init__(self, connection: AsyncConnection[Any]) -> None:
         self._connection = connection
@@ -64,7 +62,8 @@ class Rows:
             ApiError: (404) there is no contract.
         """
         try:
-            cursor = await self._connection.execute(_CONTRACT, place)
+            values = {"db": place[0], "table": place[1]}
+            cursor = await self._connection.execute(_CONTRACT, values)
             found = await cursor.fetchone()
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
             found = None  # no loader has ever started here
@@ -73,7 +72,8 @@ class Rows:
         return open_table(place, *found)
 
     async def page(self, question: RowQuestion, after: Place | None, limit: int) -> RowsOfPage:
-        """At most so many rows; fewer where they are wide."""
+        """At most so many rows; fewer where they are wide, none where the question's contract is
+        not the one in force."""
         asked = query.json_rows(question, after, limit + 1)
         rows: list[str] = []
         size, last, is_full = 0, None, False
@@ -111,7 +111,6 @@ class Rows:
 
     async def _name_the_fault(self, question: RowQuestion) -> None:
         """Raises ApiError for the first filter whose value Postgres cannot read."""
-        await self._connection.rollback()
         for one in question.filters:
             if one.operator is Operator.NULL:
                 continue
@@ -135,8 +134,8 @@ class Rows:
             ApiError: also midway, when the time is over.
         """
         ends_at = time.monotonic() + seconds
-        async with self._told_apart(question):
-            await self._one_snapshot(seconds)
+        async with self._told_apart(question), self._connection.transaction():
+            await self._take_at_most(seconds)
             if question.limit is None:
                 await self._refuse_more_than(question, limit)
             async with AsyncServerCursor(self._connection, "rows") as cursor:
@@ -148,9 +147,7 @@ class Rows:
                         raise too_slow(question)
                     batch = await cursor.fetchmany(_next_size(batch))
 
-    async def _one_snapshot(self, seconds: float) -> None:
-        await self._connection.rollback()
-        await self._connection.execute("set transaction isolation level repeatable read")
+    async def _take_at_most(self, seconds: float) -> None:
         await self._connection.execute(
             "select set_config('statement_timeout', %s, true)", [str(round(seconds * 1000))]
         )
