@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_api import log_store
 from headrace_api.log_store import DropFilter, DynamoDBLogStore
 from headrace_shared.drop import drop_id
-from headrace_shared.log_schema import State, recent_partition, table_partition
+from headrace_shared.log_schema import RECENT_SHARDS, State, recent_partition, table_partition
 
 READ_AT_ONCE = 2
 FIRST = datetime(2026, 9, 25, tzinfo=UTC)
@@ -24,8 +25,10 @@ Log = list[tuple[UUID, State]]
 class FewAtOnce:
     """DynamoDB's queries, with very small pages: a filter applies after the read, as there."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, at_once: int = READ_AT_ONCE) -> None:
         self.items = sorted(((str(one), state) for one, state in log), reverse=True)
+        self.at_once = at_once
+        self.queries, self.items_read = 0, 0
 
     async def query(self, **query: Any) -> dict[str, Any]:
         values = {name: value["S"] for name, value in query["ExpressionAttributeValues"].items()}
@@ -37,9 +40,10 @@ class FewAtOnce:
             and one < start
             and values[":partition"] in {table_partition("dev", "t"), recent_partition(UUID(one))}
         ]
-        size = min(READ_AT_ONCE, query.get("Limit", READ_AT_ONCE))
+        size = min(self.at_once, query.get("Limit", self.at_once))
         wanted = {value for name, value in values.items() if name.startswith(":state")}
         read = there[:size]
+        self.queries, self.items_read = self.queries + 1, self.items_read + len(read)
         answer: dict[str, Any] = {
             "Items": [
                 {"drop_id": {"S": one}, "state": {"S": state}}
@@ -95,6 +99,25 @@ def test_pages_give_each_wanted_drop_once_however_few_reads_one_may_cost(
     assert after is None
     kept = {str(one) for one, of in log if state is None or of is state}
     assert found == sorted(kept, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("tables", "partitions"), [([("dev", "t")], 1), (None, RECENT_SHARDS)], ids=["of one", "of all"]
+)
+def test_page_costs_the_same_however_deep_it_is(
+    tables: list[tuple[str, str]] | None, partitions: int
+) -> None:
+    """So a log of ten million drops is paged as fast at its end as at its beginning."""
+    limit, log = 50, [(_id(1, place), State.LOADED) for place in range(3_000)]
+    dynamodb = FewAtOnce(log, at_once=1_000)
+    store, after, pages = DynamoDBLogStore(cast("Any", dynamodb), "log"), None, 0
+    while pages == 0 or after is not None:
+        dynamodb.queries = dynamodb.items_read = 0
+        wanted = DropFilter(tables, FIRST, FIRST + timedelta(days=2), None, None, after)
+        after, pages = asyncio.run(store.page(wanted, limit)).last, pages + 1
+        assert dynamodb.queries == partitions
+        assert dynamodb.items_read <= partitions * (limit + 1)
+    assert pages == len(log) / limit
 
 
 def test_more_tables_than_a_filter_takes_are_read_one_by_one() -> None:

@@ -82,8 +82,8 @@ def test_order_ends_with_what_tells_rows_of_one_key_apart(key: bool) -> None:
 def test_page_begins_right_after_a_row_and_enters_an_index_there() -> None:
     query = json_rows(row_question([], table()), ("ada", "d", "1", "(0,1)"), 5)
     assert where(query).startswith(
-        '("t"."username" >= %(a4)s::text and ("t"."username" > %(a4)s::text or '
-        '("t"."username" = %(a4)s::text and '
+        '("t"."username" >= %(a0)s::text and ("t"."username" > %(a0)s::text or '
+        '("t"."username" = %(a0)s::text and '
     )
 
 

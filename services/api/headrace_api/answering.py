@@ -13,7 +13,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from headrace_api import problems
-from headrace_api.asgi import App, Message, Receive, Scope, Send, set_header
+from headrace_api.asgi import App, Message, Receive, Scope, Send, set_headers
 from headrace_api.operations.health import PROBES
 from headrace_api.problems import ApiError
 from headrace_api.prometheus import Figures
@@ -66,9 +66,8 @@ class _Answer:
             self.status = message["status"]
             elapsed = time.monotonic() - self._started
             self.figures.answered(Request(self._scope), self.status, elapsed)
-            set_header(message, "X-Request-Id", self.request_id)
-            for name, value in self._state.get("rate_headers", {}).items():
-                set_header(message, name, value)
+            rates = self._state.get("rate_headers", {})
+            set_headers(message, {"X-Request-Id": self.request_id, **rates})
         await self._send(message)
 
     def log(self) -> None:

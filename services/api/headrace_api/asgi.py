@@ -3,7 +3,7 @@ message that is under way."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -21,8 +21,9 @@ def header(of: MutableMapping[str, Any], name: str) -> str | None:
     return None if value is None else bytes(value).decode("latin-1")
 
 
-def set_header(start: Message, name: str, value: str) -> None:
-    """Sets a header of the start of an answer, in place of one of that name."""
-    key = name.lower().encode("latin-1")
-    others = [(one, told) for one, told in start.get("headers", ()) if one.lower() != key]
-    start["headers"] = [*others, (key, value.encode("latin-1"))]
+def set_headers(start: Message, told: Mapping[str, str]) -> None:
+    """Sets headers of the start of an answer, in place of those of these names."""
+    made = [(name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in told.items()]
+    names = {name for name, _ in made}
+    others = [one for one in start.get("headers", ()) if one[0].lower() not in names]
+    start["headers"] = [*others, *made]

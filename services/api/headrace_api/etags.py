@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Collection
 from typing import Final
 
-from headrace_api.asgi import App, Message, Receive, Scope, Send, header, set_header
+from headrace_api.asgi import App, Message, Receive, Scope, Send, header, set_headers
 
 _DIGEST_BYTES: Final = 16
 
@@ -52,9 +52,8 @@ def _tag(scope: Scope, start: Message, body: Message) -> None:
     digest = hashlib.blake2b(body.get("body", b""), digest_size=_DIGEST_BYTES).hexdigest()
     # Weak: the same content may go out packed or not.
     tag = f'W/"{digest}"'
-    set_header(start, "ETag", tag)
     # It may be kept by who asked, to ask again with it; by nobody else.
-    set_header(start, "Cache-Control", "private, no-cache")
+    set_headers(start, {"ETag": tag, "Cache-Control": "private, no-cache"})
     if _matches(header(scope, "if-none-match"), tag):
         start["status"] = 304
         body["body"] = b""

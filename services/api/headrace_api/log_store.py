@@ -55,7 +55,8 @@ Item = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DropFilter:
-    """Which drops are asked for; None means all. `tables` are (db_name, table_name)."""
+    """Which drops are asked for, and which of their attributes; None means all. `tables` are
+    (db_name, table_name)."""
 
     tables: Sequence[tuple[str, str]] | None
     landed_from: datetime | None
@@ -63,6 +64,7 @@ class DropFilter:
     states: frozenset[State] | None
     key: str | None
     after: UUID | None
+    attributes: tuple[str, ...] | None = None
 
     @property
     def needs_attention(self) -> bool:
@@ -182,18 +184,19 @@ class DynamoDBLogStore:
         heap = [(-stream.head_id.int, place) for place, stream in enumerate(streams) if stream.head]
         heapq.heapify(heap)
         found: list[Item] = []
-        while heap and len(found) <= limit:
+        while heap:
             _, place = heapq.heappop(heap)
             stream = streams[place]
             if stream.exhausted_budget:
                 return Page(found[:limit], stream.head_id)
             assert stream.head is not None
             found.append(stream.head)
+            if len(found) > limit:
+                # Before the stream goes on: that may be one more query, for nothing.
+                return Page(found[:limit], UUID(found[limit - 1][KEY]))
             await stream.advance()
             if stream.head:
                 heapq.heappush(heap, (-stream.head_id.int, place))
-        if len(found) > limit:
-            return Page(found[:limit], UUID(found[limit - 1][KEY]))
         return Page(found, None)
 
     async def _items(
@@ -287,6 +290,10 @@ def _query(
         values |= {mark: {"S": one} for mark, one in zip(marks, wanted_tables, strict=True)}
         if not marks:
             values[":none"] = {"S": ""}
+    if wanted.attributes is not None:
+        shown = {f"#shown{place}": name for place, name in enumerate(wanted.attributes)}
+        query["ProjectionExpression"] = ", ".join(shown)
+        names |= shown
     if conditions:
         # A filter is applied after the read (1 MB a page), so a Limit would count what it drops.
         query["FilterExpression"] = " AND ".join(conditions)

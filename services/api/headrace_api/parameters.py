@@ -75,11 +75,6 @@ def table_place(db_name: str, table_name: str) -> tuple[str, str]:
     return schema, name
 
 
-async def path_table(db_name: str, table_name: str) -> tuple[str, str]:
-    """The table that a path names; raises ApiError where none can have this name."""
-    return table_place(db_name, table_name)
-
-
 async def drop_question(  # noqa: PLR0913, PLR0917 - each is a query parameter
     request: Request,
     db_name: Annotated[str | None, Query(description="The database; needs table_name.")] = None,

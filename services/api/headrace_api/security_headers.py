@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from headrace_api.asgi import App, Message, Receive, Scope, Send, header, set_header
+from headrace_api.asgi import App, Message, Receive, Scope, Send, set_headers
 
 _ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -37,11 +37,13 @@ class SecurityHeaders:
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                for name, value in self._always.items():
-                    set_header(message, name, value)
-                for name, value in _UNLESS_SAID.items():
-                    if header(message, name) is None:
-                        set_header(message, name, value)
+                said = {name.lower() for name, _ in message.get("headers", ())}
+                missing = {
+                    name: text
+                    for name, text in _UNLESS_SAID.items()
+                    if name.lower().encode() not in said
+                }
+                set_headers(message, self._always | missing)
             await send(message)
 
         await self._app(scope, receive, sent)

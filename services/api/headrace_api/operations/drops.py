@@ -21,9 +21,15 @@ from headrace_api.operations.common import (
 )
 from headrace_api.parameters import DropQuestion, drop_question, refuse_unknown
 from headrace_api.problems import not_found
-from headrace_shared.log_schema import STEP_PREFIX
+from headrace_shared.log_schema import EXPIRY, STEP_PREFIX
 
 drops: Final = APIRouter(prefix="/v1", tags=["drops"])
+
+_LISTED: Final = (
+    *(str(field.validation_alias or name) for name, field in DropItem.model_fields.items()),
+    EXPIRY,
+)
+"""The steps of their roads, which are half of the items, are left where they are."""
 
 _Drop = TypeVar("_Drop", bound=DropItem)
 
@@ -47,6 +53,7 @@ async def list_drops(
         states=frozenset({question.state}) if question.state else None,
         key=question.key,
         after=begin,
+        attributes=_LISTED,
     )
     page = await found_in.log.page(wanted, question.limit)
     seen = [item for item in page.items if caller.sees(*_table(item))]

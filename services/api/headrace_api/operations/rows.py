@@ -14,7 +14,7 @@ from headrace_api.callers import Caller, Scope
 from headrace_api.cursors import CursorError, Cursors
 from headrace_api.models import RowPage
 from headrace_api.operations.common import MISSING, FromStores, Stores
-from headrace_api.parameters import path_table
+from headrace_api.parameters import table_place
 from headrace_api.problems import ApiError, Problem, invalid_parameter, not_found
 from headrace_api.rows import query
 from headrace_api.rows.access import OpenTable
@@ -65,9 +65,9 @@ _FILTERS: Final = {
 
 
 async def _seen_table(
-    place: Annotated[tuple[str, str], Depends(path_table)],
-    caller: Annotated[Caller, Depends(require(Scope.ROWS))],
+    db_name: str, table_name: str, caller: Annotated[Caller, Depends(require(Scope.ROWS))]
 ) -> tuple[str, str]:
+    place = table_place(db_name, table_name)
     if not caller.sees(*place):
         raise no_such_table(place)
     return place

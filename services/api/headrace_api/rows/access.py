@@ -6,7 +6,7 @@ A decision without I/O. Names and types come from the contract alone, which the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
@@ -51,7 +51,7 @@ class OpenTable:
     table_name: str
     contract_id: UUID
     shown: tuple[OpenColumn, ...]
-    filters: Mapping[OpenColumn, bool]
+    filters: Mapping[OpenColumn, bool] = field(hash=False)
     key: tuple[OpenColumn, ...]
 
 

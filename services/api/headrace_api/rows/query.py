@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -80,13 +81,19 @@ _IN_TEXT: Final[Mapping[str, sql.SQL]] = {
 
 
 Values = dict[str, str | int | UUID]
+Shape = tuple[tuple[OpenColumn, Operator, bool], ...]
+"""Filters without their values; the bool is true where null is asked for."""
+Gaps = tuple[bool, ...]
+"""Which parts of a place are null."""
+
+_MOST_STATEMENTS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """A statement and its values."""
 
-    statement: sql.Composed
+    statement: sql.SQL | sql.Composed
     values: Values
 
 
@@ -98,29 +105,36 @@ def order(table: OpenTable) -> tuple[OpenColumn, ...]:
 def json_rows(question: RowQuestion, after: Place | None, limit: int) -> Query:
     """Each row as one JSON object in one line, then its place; no rows where the contract that
     the question was made by is not in force any more: what it opens may be closed."""
-    places = [_AS_TEXT.format(_name(column)) for column in order(question.table)]
-    wanted = sql.SQL(", ").join([_OBJECT, *places])
-    return _query(question, wanted, _shown(question), after, limit, _in_force(question.table))
+    gaps = None if after is None else tuple(value is None for value in after)
+    table = question.table
+    in_force: Values = {
+        "contract": table.contract_id,
+        "db": table.db_name,
+        "table": table.table_name,
+    }
+    return Query(
+        _json_rows(table, question.columns, _shape(question), gaps),
+        {**_values(question, after), **in_force, "limit": limit},
+    )
 
 
 def json_lines(question: RowQuestion, limit: int) -> Query:
     """Each row as one JSON object in one line."""
-    return _query(question, _OBJECT, _shown(question), None, limit)
+    return _whole(question, _OBJECT, _shown(question.columns), limit)
 
 
 def text_rows(question: RowQuestion, limit: int) -> Query:
     """Each row as the texts of its cells."""
     cells = [_cell(column, _IN_TEXT, _AS_TEXT) for column in question.columns]
-    return _query(question, sql.SQL(", ").join(cells), sql.SQL(""), None, limit)
+    return _whole(question, sql.SQL(", ").join(cells), sql.SQL(""), limit)
 
 
 def beyond(question: RowQuestion, limit: int) -> Query:
     """One row if the question has more than so many."""
-    where, values = _where(question, None)
     statement = sql.SQL("select 1 from {} as t{} offset %(limit)s limit 1").format(
-        _table(question.table), where
+        _table(question.table), _where(_conditions(_shape(question)))
     )
-    return Query(statement, {**values, "limit": limit})
+    return Query(statement, {**_values(question, None), "limit": limit})
 
 
 def value_of(one: Filter) -> Query:
@@ -129,82 +143,111 @@ def value_of(one: Filter) -> Query:
     return Query(statement, {"value": one.value})
 
 
-def _query(
-    question: RowQuestion,
-    wanted: sql.Composable,
-    lateral: sql.Composable,
-    after: Place | None,
-    limit: int,
-    beside: Query | None = None,
+def _shape(question: RowQuestion) -> Shape:
+    return tuple(
+        (one.column, one.operator, one.operator is Operator.NULL and one.value == "true")
+        for one in question.filters
+    )
+
+
+def _values(question: RowQuestion, after: Place | None) -> Values:
+    values: Values = {
+        f"f{number}": one.value
+        for number, one in enumerate(question.filters)
+        if one.operator is not Operator.NULL
+    }
+    for number, value in enumerate(after or ()):
+        if value is not None:
+            values[f"a{number}"] = value
+    return values
+
+
+@lru_cache(maxsize=_MOST_STATEMENTS)
+def _json_rows(
+    table: OpenTable, columns: tuple[OpenColumn, ...], shape: Shape, gaps: Gaps | None
+) -> sql.SQL:
+    """Made once for each kind of question, for it takes as long as all else of a page."""
+    places = [_AS_TEXT.format(_name(column)) for column in order(table)]
+    conditions = _conditions(shape)
+    if gaps is not None:
+        conditions.append(_after(list(zip(order(table), gaps, strict=True)), 0))
+    conditions.append(sql.SQL("%(contract)s = ({})").format(IN_FORCE))
+    wanted = sql.SQL(", ").join([_OBJECT, *places])
+    made = _select(table, wanted, _shown(columns), _where(conditions))
+    return sql.SQL(made.as_string())
+
+
+def _whole(
+    question: RowQuestion, wanted: sql.Composable, lateral: sql.Composable, limit: int
 ) -> Query:
-    where, values = _where(question, after, beside)
-    statement = sql.SQL("select {} from {} as t{}{} order by {} limit %(limit)s").format(
+    where = _where(_conditions(_shape(question)))
+    statement = _select(question.table, wanted, lateral, where)
+    return Query(statement, {**_values(question, None), "limit": limit})
+
+
+def _select(
+    table: OpenTable, wanted: sql.Composable, lateral: sql.Composable, where: sql.Composable
+) -> sql.Composed:
+    return sql.SQL("select {} from {} as t{}{} order by {} limit %(limit)s").format(
         wanted,
-        _table(question.table),
+        _table(table),
         lateral,
         where,
-        sql.SQL(", ").join(_name(column) for column in order(question.table)),
+        sql.SQL(", ").join(_name(column) for column in order(table)),
     )
-    return Query(statement, {**values, "limit": limit})
 
 
-def _in_force(table: OpenTable) -> Query:
-    """Whether the table is still open as it was: looked up once for a statement."""
-    statement = sql.SQL("%(contract)s = ({})").format(IN_FORCE)
-    values: Values = {"contract": table.contract_id}
-    return Query(statement, {**values, "db": table.db_name, "table": table.table_name})
-
-
-def _shown(question: RowQuestion) -> sql.Composed:
+def _shown(columns: Sequence[OpenColumn]) -> sql.Composed:
     cells = sql.SQL(", ").join(
         sql.SQL("{} as {}").format(_cell(column, _IN_JSON, _AS_IT_IS), sql.Identifier(column.name))
-        for column in question.columns
+        for column in columns
     )
     return sql.SQL(" cross join lateral (select {}) as shown").format(cells)
 
 
-def _where(
-    question: RowQuestion, after: Place | None, beside: Query | None = None
-) -> tuple[sql.Composable, Values]:
-    values: Values = {}
-    conditions = [
-        _condition(one, f"f{number}", values) for number, one in enumerate(question.filters)
-    ]
-    if after is not None:
-        conditions.append(_after(list(zip(order(question.table), after, strict=True)), values))
-    if beside is not None:
-        conditions.append(beside.statement)
-        values |= beside.values
+def _where(conditions: Sequence[sql.Composable]) -> sql.Composable:
     if not conditions:
-        return sql.SQL(""), values
-    return sql.SQL(" where {}").format(sql.SQL(" and ").join(conditions)), values
+        return sql.SQL("")
+    return sql.SQL(" where {}").format(sql.SQL(" and ").join(conditions))
 
 
-def _condition(one: Filter, name: str, values: Values) -> sql.Composable:
-    if one.operator is Operator.NULL:
-        test = sql.SQL("{} is null") if one.value == "true" else sql.SQL("{} is not null")
-        return test.format(_name(one.column))
-    values[name] = one.value
-    return _compared(one.column, _SIGNS[one.operator], name)
+def _conditions(shape: Shape) -> list[sql.Composable]:
+    return [
+        _condition(column, operator, f"f{number}", is_null=is_null)
+        for number, (column, operator, is_null) in enumerate(shape)
+    ]
 
 
-def _after(places: Sequence[tuple[OpenColumn, str | None]], values: Values) -> sql.Composable:
+def _condition(
+    column: OpenColumn, operator: Operator, value: str, *, is_null: bool
+) -> sql.Composable:
+    if operator is Operator.NULL:
+        test = sql.SQL("{} is null") if is_null else sql.SQL("{} is not null")
+        return test.format(_name(column))
+    return _compared(column, _SIGNS[operator], value)
+
+
+def _after(places: Sequence[tuple[OpenColumn, bool]], number: int) -> sql.Composable:
     """What stands after a row, nulls last. The limit of the first column stands by itself, so
-    that an index of that column is entered there."""
-    (column, value), rest = places[0], places[1:]
-    name = f"a{len(places)}"
+    that an index of that column is entered there.
+
+    Args:
+        places: each with whether the row has a null there.
+        number: of the first of them.
+    """
+    (column, has_null), rest = places[0], places[1:]
     null = sql.SQL("{} is null").format(_name(column))
-    if value is None:
-        return _all(null, _after(rest, values)) if rest else sql.SQL("false")
-    values[name] = value
-    greater = _compared(column, sql.SQL(">"), name)
+    if has_null:
+        return _all(null, _after(rest, number + 1)) if rest else sql.SQL("false")
+    greater = _compared(column, sql.SQL(">"), f"a{number}")
     later = _any(greater, null) if column.nullable else greater
     if not rest:
         return later
-    same = _all(_compared(column, sql.SQL("="), name), _after(rest, values))
+    equal = _compared(column, sql.SQL("="), f"a{number}")
+    same = _all(equal, _after(rest, number + 1))
     if column.nullable:
         return _any(later, same)
-    return _all(_compared(column, sql.SQL(">="), name), _any(later, same))
+    return _all(_compared(column, sql.SQL(">="), f"a{number}"), _any(later, same))
 
 
 def _all(*conditions: sql.Composable) -> sql.Composed:
