@@ -25,7 +25,7 @@ from headrace_shared.log_schema import EXPIRY, STEP_PREFIX
 
 drops: Final = APIRouter(prefix="/v1", tags=["drops"])
 
-_LISTED: Final = (
+LISTED: Final = (
     *(str(field.validation_alias or name) for name, field in DropItem.model_fields.items()),
     EXPIRY,
 )
@@ -53,7 +53,7 @@ async def list_drops(
         states=frozenset({question.state}) if question.state else None,
         key=question.key,
         after=begin,
-        attributes=_LISTED,
+        attributes=LISTED,
     )
     page = await found_in.log.page(wanted, question.limit)
     seen = [item for item in page.items if caller.sees(*_table(item))]
