@@ -92,8 +92,7 @@ def _correct(operation: dict[str, Any], path: str, scope: Scope | None) -> None:
     responses = _refusals(operation, scope) | operation["responses"]
     responses.pop("422", None)
     operation["responses"] = dict(sorted(responses.items()))
-    names = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"]
-    asked = Asked(path, tuple(names), scope)
+    asked = Asked(path, tuple(_query_names(operation)), scope)
     for status, response in operation["responses"].items():
         if _is_problem(response):
             example = problem_example(status, asked)
@@ -107,6 +106,13 @@ def _refusals(operation: Mapping[str, Any], scope: Scope | None) -> dict[str, An
         told |= _REFUSALS_OF_BODIES
     content = {MEDIA_TYPE: {"schema": _PROBLEM}}
     return {status: {"description": why, "content": content} for status, why in told.items()}
+
+
+def _query_names(operation: Mapping[str, Any]) -> Iterator[str]:
+    """An object stands for parameters whose names hang on something else."""
+    for one in operation.get("parameters", ()):
+        if one["in"] == "query" and one["schema"].get("type") != "object":
+            yield one["name"]
 
 
 def _is_problem(response: Mapping[str, Any]) -> bool:
