@@ -12,13 +12,10 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 import pytest
-from boto3.dynamodb.types import TypeSerializer
 from fastapi import FastAPI
-from psycopg.types.json import Jsonb
 
 from headrace_api.app import make_app
 from headrace_api.settings import ApiSettings
-from headrace_loader.migrations import migrate
 from headrace_local.ports import free_port
 from headrace_logger.states import Item, applied, update_for
 from headrace_shared.drop import Action, Drop, drop_id
@@ -33,6 +30,7 @@ from headrace_shared.facts import (
     Stage,
 )
 from headrace_shared.reasons import Reason
+from tests.behind_api import Behind
 from tests.real_parts import AwsStack
 
 pytestmark = pytest.mark.integration
@@ -113,54 +111,11 @@ def item_of(*facts: Fact) -> Item:
 
 
 @dataclass
-class Api:
+class Api(Behind):
     """The API as a client sees it, with the parts behind it."""
 
     client: httpx.AsyncClient
     app: FastAPI
-    aws: AwsStack
-    dsn: str
-
-    def log(self, *items: Item) -> None:
-        """Puts items into the log."""
-        serialize = TypeSerializer().serialize
-        table = self.aws.resources.log_table.name
-        for start in range(0, len(items), 25):
-            batch: Any = [
-                {"PutRequest": {"Item": {name: serialize(part) for name, part in item.items()}}}
-                for item in items[start : start + 25]
-            ]
-            answer = self.aws.clients.dynamodb.batch_write_item(RequestItems={table: batch})
-            assert not answer["UnprocessedItems"]
-
-    async def contract(self, table_name: str = "users", db_name: str = "dev") -> None:
-        """A contract, as the loader records it."""
-        async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as connection:
-            await migrate(connection)
-            await connection.execute(
-                "insert into headrace.contracts values (%s, %s, %s, %s, %s)",
-                [uuid4(), db_name, table_name, Jsonb({"columns": []}), Jsonb([])],
-            )
-
-    async def ledger(self, of: Drop, outcome: str) -> None:
-        """How a drop ended, as the loader records it."""
-        async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as connection:
-            await connection.execute(
-                "insert into headrace.ledger (drop_id, db_name, table_name, action, bucket, key, "
-                "etag, size_bytes, outcome, landed_at, started_at, applied_at, contract_order) "
-                "values (%s, %s, %s, 'append', %s, %s, 'e', 10, %s, %s, now(), "
-                "'2026-11-20T12:00:01Z', %s)",
-                [
-                    of.drop_id,
-                    of.db_name,
-                    of.table_name,
-                    of.bucket,
-                    of.key,
-                    outcome,
-                    of.landed_at,
-                    of.drop_id,
-                ],
-            )
 
     async def get(self, path: str, **query: Any) -> dict[str, Any]:
         answer = await self.client.get(path, params=query)
@@ -197,7 +152,7 @@ async def serving(aws: AwsStack, table: str, dsn: str, **settings: Any) -> Async
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://api") as client,
     ):
-        yield Api(client, app, aws, dsn)
+        yield Api(aws, dsn, client, app)
 
 
 @pytest.fixture

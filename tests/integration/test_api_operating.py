@@ -74,7 +74,7 @@ async def make(aws_stack: AwsStack, warehouse_dsn: str) -> AsyncIterator[Callabl
         await lifespan.__aenter__()
         stack.append(lifespan)
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api")
-        return Api(client, app, aws_stack, warehouse_dsn)
+        return Api(aws_stack, warehouse_dsn, client, app)
 
     yield made
     for lifespan in stack:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,84 +17,17 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from headrace_local.api_keys import local_key, put_key
-from headrace_local.ports import free_port
-from tests.real_parts import AwsStack
+from tests.running_api import START_SECONDS, RunningApi
 
 pytestmark = pytest.mark.integration
 
-START_SECONDS = 20
 FUZZ_SECONDS = 4
 """For each operation: a look at dead letters takes a second."""
 EXAMPLES = 25
 STREAM = "/v1/events"
 
 
-@dataclass
-class Process:
-    """A running API and what it wrote."""
-
-    url: str
-    key: str
-    child: subprocess.Popen[bytes]
-    output: Path
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key}"}
-
-    def lines(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.output.read_text().splitlines()]
-
-
-@pytest.fixture
-def process(aws_stack: AwsStack, warehouse_dsn: str, tmp_path: Path) -> Iterator[Process]:
-    port, output = free_port(), tmp_path / "api.log"
-    key, kept = local_key()
-    put_key(aws_stack.clients.dynamodb, aws_stack.resources.keys_table.name, kept)
-    env = {
-        **os.environ,
-        "HEADRACE_LOG_TABLE": aws_stack.resources.log_table.name,
-        "HEADRACE_WAREHOUSE_DSN": warehouse_dsn,
-        "HEADRACE_CURSOR_SECRET": "a secret of the tests",
-        "HEADRACE_API_PORT": str(port),
-        "HEADRACE_BUS_NAME": aws_stack.resources.bus,
-        "HEADRACE_QUARANTINE_BUCKET": aws_stack.resources.quarantine.name,
-        "HEADRACE_DEAD_LETTER_QUEUES": pairs(aws_stack.provisioned.dead_letter_queues),
-        "HEADRACE_INBOXES": pairs(aws_stack.provisioned.inboxes),
-        "HEADRACE_KEYS_TABLE": aws_stack.resources.keys_table.name,
-        "HEADRACE_RATE_PER_SECOND": "0",
-        "HEADRACE_LIVENESS_FILE": str(tmp_path / "alive"),
-    }
-    with output.open("wb") as file:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "headrace_api"], env=env, stdout=file, stderr=file
-        )
-        try:
-            made = Process(f"http://127.0.0.1:{port}", key, child, output)
-            _await_ready(made)
-            yield made
-        finally:
-            child.kill()
-            child.wait()
-
-
-def pairs(of: Mapping[str, str]) -> str:
-    return ",".join(f"{service}={url}" for service, url in of.items())
-
-
-def _await_ready(process: Process) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.child.poll() is None:
-        try:
-            if httpx.get(f"{process.url}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    pytest.fail(f"the API did not start:\n{process.output.read_text()}")
-
-
-def test_api_answers_as_its_document_says(process: Process) -> None:
+def test_api_answers_as_its_document_says(process: RunningApi) -> None:
     document = schemathesis.openapi.from_url(f"{process.url}/openapi.json")
     asked, until = [], {"now": 0.0}
     for found in document.get_all_operations():
@@ -127,7 +57,7 @@ def test_api_answers_as_its_document_says(process: Process) -> None:
     assert {"/v1/drops", "/v1/replays", "/v1/dead-letters", "/v1/stats"} <= set(asked)
 
 
-def _lines_of(process: Process, request_id: str) -> list[dict[str, object]]:
+def _lines_of(process: RunningApi, request_id: str) -> list[dict[str, object]]:
     """Written when the answer is out, which is a moment after the client has it."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -141,7 +71,7 @@ def _lines_of(process: Process, request_id: str) -> list[dict[str, object]]:
     return []
 
 
-def test_each_request_is_one_line(process: Process) -> None:
+def test_each_request_is_one_line(process: RunningApi) -> None:
     answer = httpx.get(f"{process.url}/v1/drops?limit=0", headers=process.headers)
     (line,) = _lines_of(process, answer.headers["x-request-id"])
     assert line["event"] == "request.answered"
@@ -149,7 +79,7 @@ def test_each_request_is_one_line(process: Process) -> None:
     assert (line["method"], line["path"], line["status"]) == ("GET", "/v1/drops", 400)
 
 
-def test_liveness_file_is_touched_again_and_again(process: Process) -> None:
+def test_liveness_file_is_touched_again_and_again(process: RunningApi) -> None:
     alive = process.output.with_name("alive")
     first = alive.stat().st_mtime_ns
     deadline = time.monotonic() + START_SECONDS
@@ -158,13 +88,13 @@ def test_liveness_file_is_touched_again_and_again(process: Process) -> None:
     assert alive.stat().st_mtime_ns > first
 
 
-def test_sigterm_ends_the_process_in_peace(process: Process) -> None:
+def test_sigterm_ends_the_process_in_peace(process: RunningApi) -> None:
     process.child.send_signal(signal.SIGTERM)
     assert process.child.wait(timeout=10) in {0, -signal.SIGTERM}
     assert "Traceback" not in process.output.read_text()
 
 
-def test_sigterm_ends_streams_within_five_seconds(process: Process) -> None:
+def test_sigterm_ends_streams_within_five_seconds(process: RunningApi) -> None:
     url = f"{process.url}{STREAM}"
     with httpx.stream("GET", url, headers=process.headers, timeout=START_SECONDS) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")

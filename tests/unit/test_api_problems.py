@@ -102,6 +102,25 @@ async def test_parameter_that_cannot_be_taken_is_named(
     assert body["parameter"] == parameter
 
 
+@pytest.mark.parametrize(
+    ("body", "parameter"),
+    [
+        ('{"db_name": "dev", "table_name": "t", "states": ["gone"]}', "states"),
+        ('{"db_name": "dev", "table_name": "t", "state": "failed"}', "state"),
+        ('{"db_name": "dev"', "body"),
+        ("[]", "body"),
+        ("", "body"),
+    ],
+)
+async def test_field_that_cannot_be_taken_is_named(
+    app: FastAPI, client: httpx.AsyncClient, body: str, parameter: str
+) -> None:
+    app.state.means = None
+    headers = {"Content-Type": "application/json"}
+    answer = await client.post("/v1/replays", content=body, headers=headers)
+    assert problem(answer, 400, "invalid-parameter")["parameter"] == parameter
+
+
 async def test_misspelt_parameter_is_refused_with_the_known_ones(client: httpx.AsyncClient) -> None:
     body = problem(await client.get("/v1/drops?tabel_name=t"), 400, "invalid-parameter")
     assert body["parameter"] == "tabel_name"

@@ -111,7 +111,7 @@ class Answers:
             )
         item = plain_item(answer.get("Item", {}))
         if item and item["content"] != name.content:
-            raise _of_another_request()
+            raise of_another_request()
         if "answer" not in item:
             raise _under_way()
         found: Answer = json.loads(item["answer"])
@@ -137,7 +137,8 @@ class Answers:
             await self._client.put_item(TableName=self._table, Item=item, **condition)
 
 
-def _of_another_request() -> ApiError:
+def of_another_request() -> ApiError:
+    """An `Idempotency-Key` means one request, and this is another."""
     return conflict(
         "This Idempotency-Key was used for another request within a day; choose a new one.",
         slug="idempotency-key-reused",

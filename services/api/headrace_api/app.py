@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
@@ -177,9 +177,14 @@ async def _open_stores(settings: ApiSettings, clients: AwsClients, stack: AsyncE
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    parameter = str(first["loc"][-1])
+    parameter = _at_fault(first["loc"])
     problem = problems.invalid_parameter(parameter, f"{parameter}: {first['msg']}.")
     return problems.response(problem, request.state.request_id)
+
+
+def _at_fault(place: Sequence[str | int]) -> str:
+    """The parameter, or the field of a body; a place within it, or in bad JSON, is a number."""
+    return [part for part in place[:2] if isinstance(part, str)][-1]
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -3,45 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from headrace_api.examples import (
+    CONTRACT,
+    CONTRACT_ID,
+    DB_NAME,
+    DROP,
+    DROP_ID,
+    TABLE_NAME,
+    UPDATED,
+    example,
+)
 from headrace_shared.log_schema import State
 from headrace_shared.reasons import BadRow, Reason, TestResult
-
-_DROP_EXAMPLE: dict[str, JsonValue] = {
-    "drop_id": "6b00cbd6-60bc-8c70-b393-6596ffaf3568",
-    "db_name": "dev",
-    "action": "append",
-    "table_name": "user_data",
-    "file": "users.csv",
-    "bucket": "headrace-lake",
-    "key": "dev/append/user_data/users.csv",
-    "version_id": None,
-    "etag": "e5ebd4c02cefbe7955977c67ada242b7",
-    "landed_timestamp": "2026-11-20T22:38:14Z",
-    "state": "loaded",
-    "stage": "load",
-    "status": "success",
-    "rows_loaded": 120,
-    "rows_quarantined": 0,
-    "bytes": 4096,
-    "duration_ms": 84,
-    "load_ms": 31,
-    "attempts": 1,
-    "reason": None,
-    "superseded_by": None,
-    "retry_at": None,
-    "updated_at": "2026-11-20T22:38:14.204Z",
-}
 
 
 class DropItem(BaseModel):
     """Where a drop is, and how it got there."""
 
-    model_config = ConfigDict(extra="ignore", json_schema_extra={"example": _DROP_EXAMPLE})
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"example": DROP})
 
     drop_id: UUID
     db_name: str | None = None
@@ -98,24 +82,28 @@ class Step(BaseModel):
 class DropStory(DropItem):
     """A drop and every step of its road."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                **_DROP_EXAMPLE,
-                "changes": [],
-                "contract_id": "6b00cbd0-0000-8000-8000-000000000001",
-                "timeline": [
-                    {
-                        "at": "2026-11-20T22:38:14.120Z",
-                        "state": "routed",
-                        "stage": "route",
-                        "status": "success",
-                        "attempt": 1,
-                        "message": None,
-                    }
-                ],
-            }
-        }
+    model_config = example(
+        **DROP,
+        changes=[],
+        contract_id=CONTRACT_ID,
+        timeline=[
+            {
+                "at": "2026-11-20T22:38:14.120Z",
+                "state": "routed",
+                "stage": "route",
+                "status": "success",
+                "attempt": 1,
+                "message": None,
+            },
+            {
+                "at": UPDATED,
+                "state": "loaded",
+                "stage": "load",
+                "status": "success",
+                "attempt": 1,
+                "message": None,
+            },
+        ],
     )
 
     changes: list[str] = Field(default=[], description="What a contract changed.")
@@ -169,8 +157,19 @@ class DropEvent(BaseModel):
 class DropPage(BaseModel):
     """Drops, the newest first. A page may be short, or empty, and still have a next one."""
 
+    model_config = example(items=[DROP], next_cursor=None)
+
     items: list[DropItem]
     next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
+
+
+_TABLE: Final[dict[str, JsonValue]] = {
+    "db_name": DB_NAME,
+    "table_name": TABLE_NAME,
+    "contract_id": CONTRACT_ID,
+    "last_loaded_at": UPDATED,
+    "last_drop_id": DROP_ID,
+}
 
 
 class TableItem(BaseModel):
@@ -186,11 +185,21 @@ class TableItem(BaseModel):
 class TableList(BaseModel):
     """Every table that has a contract."""
 
+    model_config = example(items=[_TABLE])
+
     items: list[TableItem]
 
 
 class TableDetail(TableItem):
     """A table, its contract, and how its drops fared."""
+
+    model_config = example(
+        **_TABLE,
+        contract=CONTRACT,
+        row_count=120,
+        row_count_is_exact=True,
+        drops_by_state={"loaded": 1},
+    )
 
     contract: dict[str, Any]
     row_count: int | None = Field(description="Null where the table cannot be read.")
@@ -216,6 +225,24 @@ class ContractItem(BaseModel):
 class ContractPage(BaseModel):
     """The contracts of a table, the newest first."""
 
+    model_config = example(
+        items=[
+            {
+                "contract_id": CONTRACT_ID,
+                "state": "accepted",
+                "in_force": True,
+                "key": f"{DB_NAME}/schema/{TABLE_NAME}/contract.json",
+                "version_id": None,
+                "landed_timestamp": "2026-11-20T22:30:00Z",
+                "applied_at": "2026-11-20T22:30:00.310Z",
+                "changes": [],
+                "reason": None,
+                "contract": CONTRACT,
+            }
+        ],
+        next_cursor=None,
+    )
+
     items: list[ContractItem]
     next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
 
@@ -223,13 +250,9 @@ class ContractPage(BaseModel):
 class RowPage(BaseModel):
     """Rows of a table, in the order of its key."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "items": [{"username": "ada", "identifier": "1815", "born_on": "1815-12-10"}],
-                "next_cursor": None,
-            }
-        }
+    model_config = example(
+        items=[{"username": "ada", "identifier": "1815", "born_on": "1815-12-10"}],
+        next_cursor=None,
     )
 
     items: list[dict[str, JsonValue]] = Field(
@@ -241,6 +264,8 @@ class RowPage(BaseModel):
 
 class Health(BaseModel):
     """`ok`, or what is not."""
+
+    model_config = example(status="ok", checks={})
 
     status: str
     checks: dict[str, str] = {}

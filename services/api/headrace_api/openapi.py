@@ -10,8 +10,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from headrace_api import models, operating, reports
 from headrace_api.authentication import Require
 from headrace_api.callers import Scope
+from headrace_api.problem_examples import Asked, problem_example
 from headrace_api.problems import MEDIA_TYPE
 
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
@@ -44,6 +46,11 @@ _REFUSALS: Final = {
     "503": "Something that the answer needs cannot be reached.",
 }
 
+_REFUSALS_OF_BODIES: Final = {
+    "408": "The request's body is too slow.",
+    "413": "The request's body is too large.",
+}
+
 _NEVER_ANSWERED: Final = ("HTTPValidationError", "ValidationError")
 """The framework's own errors; ours are problem documents with status 400."""
 
@@ -54,27 +61,62 @@ def document(app: FastAPI) -> dict[str, Any]:
         made = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        for of_path in made["paths"].values():
-            for operation in of_path.values():
-                _correct(operation["responses"])
-        for path, method, scope in guarded(app):
-            # A path of the page is no part of the document.
-            if path in made["paths"]:
-                _guard(made["paths"][path][method], scope)
+        scopes = {(path, method): scope for path, method, scope in guarded(app)}
+        for path, of_path in made["paths"].items():
+            for method, operation in of_path.items():
+                _correct(operation, path, scopes.get((path, method)))
         for path in TAGGED & made["paths"].keys():
             made["paths"][path]["get"]["responses"]["304"] = {"description": "It has not changed."}
         made["components"]["securitySchemes"] = _SCHEMES
+        _make_examples_whole(made["components"]["schemas"])
         for name in _NEVER_ANSWERED:
             made["components"]["schemas"].pop(name, None)
         app.openapi_schema = made
     return app.openapi_schema
 
 
-def _correct(responses: dict[str, Any]) -> None:
+def _make_examples_whole(schemas: Mapping[str, Any]) -> None:
+    """The framework leaves out of examples whatever is null; an answer has every field."""
+    for module in (models, operating, reports):
+        for name, model in vars(module).items():
+            extra = getattr(model, "model_config", {}).get("json_schema_extra", {})
+            if name in schemas and "example" in extra:
+                schemas[name]["example"] = extra["example"]
+
+
+def _correct(operation: dict[str, Any], path: str, scope: Scope | None) -> None:
+    if scope is not None:
+        operation["security"] = [{name: []} for name in _SCHEMES]
+        words = operation.get("description", "")
+        operation["description"] = f"{words}\n\nNeeds the scope `{scope}`.".strip()
+    responses = _refusals(operation, scope) | operation["responses"]
     responses.pop("422", None)
-    for response in responses.values():
-        if response.get("content", {}).get("application/json", {}).get("schema") == _PROBLEM:
-            response["content"] = {MEDIA_TYPE: {"schema": _PROBLEM}}
+    operation["responses"] = dict(sorted(responses.items()))
+    asked = Asked(path, tuple(_query_names(operation)), scope)
+    for status, response in operation["responses"].items():
+        if _is_problem(response):
+            example = problem_example(status, asked)
+            response["content"] = {MEDIA_TYPE: {"schema": _PROBLEM, "example": example}}
+
+
+def _refusals(operation: Mapping[str, Any], scope: Scope | None) -> dict[str, Any]:
+    """What is answered before an operation itself is reached."""
+    told = dict(_REFUSALS) if scope is not None else {}
+    if "requestBody" in operation:
+        told |= _REFUSALS_OF_BODIES
+    content = {MEDIA_TYPE: {"schema": _PROBLEM}}
+    return {status: {"description": why, "content": content} for status, why in told.items()}
+
+
+def _query_names(operation: Mapping[str, Any]) -> Iterator[str]:
+    """An object stands for parameters whose names hang on something else."""
+    for one in operation.get("parameters", ()):
+        if one["in"] == "query" and one["schema"].get("type") != "object":
+            yield one["name"]
+
+
+def _is_problem(response: Mapping[str, Any]) -> bool:
+    return any(one.get("schema") == _PROBLEM for one in response.get("content", {}).values())
 
 
 def guarded(app: FastAPI) -> Iterator[tuple[str, str, Scope]]:
@@ -101,15 +143,3 @@ def scope_of(dependant: Dependant) -> Scope | None:
     if isinstance(dependant.call, Require):
         return dependant.call.scope
     return next(filter(None, map(scope_of, dependant.dependencies)), None)
-
-
-def _guard(operation: dict[str, Any], scope: Scope) -> None:
-    operation["security"] = [{name: []} for name in _SCHEMES]
-    told: Mapping[str, Any] = operation["responses"]
-    refusals = {
-        status: {"description": why, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
-        for status, why in _REFUSALS.items()
-    }
-    operation["responses"] = refusals | dict(told)
-    words = operation.get("description", "")
-    operation["description"] = f"{words}\n\nNeeds the scope `{scope}`.".strip()

@@ -11,17 +11,11 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from headrace_api.examples import DAY, DB_NAME, DROP_ID, KEY, TABLE_NAME, example
 from headrace_shared.log_schema import State
 
 MOST_REPLAYS: Final = 500
 MOST_MESSAGE_IDS: Final = 100
-
-DROP_ID: Final = "6b00cbd6-60bc-8c70-b393-6596ffaf3568"
-
-
-def example(**of: JsonValue) -> ConfigDict:
-    """The configuration of a model that shows an example in the API's document."""
-    return ConfigDict(json_schema_extra={"example": of})
 
 
 def _asked(**of: JsonValue) -> ConfigDict:
@@ -71,9 +65,9 @@ class DeadLetterList(BaseModel):
                 "receive_count": 21,
                 "kind": "Drop Routed",
                 "drop_id": DROP_ID,
-                "db_name": "dev",
-                "table_name": "user_data",
-                "key": "dev/append/user_data/users.csv",
+                "db_name": DB_NAME,
+                "table_name": TABLE_NAME,
+                "key": KEY,
                 "unreadable": None,
                 "beginning": None,
             }
@@ -92,7 +86,7 @@ MessageId = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 class RedriveRequest(BaseModel):
     """Which dead letters go back; without any of these, all that the caller sees."""
 
-    model_config = _asked(service="loader", db_name="dev", table_name="user_data")
+    model_config = _asked(service="loader", db_name=DB_NAME, table_name=TABLE_NAME)
 
     service: Literal["router", "loader", "logger"] | None = None
     db_name: Name | None = Field(None, description="With table_name: of this table alone.")
@@ -132,10 +126,10 @@ class ReplayRequest(BaseModel):
     """Which drops of a table are loaded again."""
 
     model_config = _asked(
-        db_name="dev",
-        table_name="user_data",
+        db_name=DB_NAME,
+        table_name=TABLE_NAME,
         states=["rejected", "failed"],
-        landed_from="2026-11-20T00:00:00Z",
+        landed_from=DAY,
     )
 
     db_name: Name
@@ -159,7 +153,7 @@ class AskedReplay(BaseModel):
 
     model_config = example(
         drop_id=DROP_ID,
-        key="dev/append/user_data/users.csv",
+        key=KEY,
         state_before="rejected",
         run=1795214294120,
     )
@@ -177,7 +171,7 @@ class ReplayAnswer(BaseModel):
         items=[
             {
                 "drop_id": DROP_ID,
-                "key": "dev/append/user_data/users.csv",
+                "key": KEY,
                 "state_before": "rejected",
                 "run": 1795214294120,
             }

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import Query, Request
+from fastapi import Path, Query, Request
 from pydantic import AwareDatetime
 
-from headrace_api.problems import invalid_parameter, not_found
+from headrace_api.examples import CURSOR, DAY, DB_NAME, DROP_ID, KEY, LANDED, TABLE_NAME
+from headrace_api.problems import invalid_parameter, not_found, unknown_parameter
 from headrace_shared.identifiers import RULE, safe_identifier, safe_schema
 from headrace_shared.log_schema import State
 
@@ -51,9 +53,14 @@ class Page:
     cursor: str | None
 
 
-_Limit = Annotated[int, Query(ge=1, le=MOST_ITEMS, description="The most items of one page.")]
+DropId = Annotated[UUID, Path(description="The drop's id.", examples=[DROP_ID])]
+
+_Limit = Annotated[
+    int, Query(ge=1, le=MOST_ITEMS, description="The most items of one page.", examples=[100])
+]
 _Cursor = Annotated[
-    str | None, Query(description="next_cursor of the page before.", max_length=200)
+    str | None,
+    Query(description="next_cursor of the page before.", max_length=200, examples=[CURSOR]),
 ]
 
 
@@ -61,6 +68,10 @@ _Cursor = Annotated[
 async def paging(limit: _Limit = DEFAULT_LIMIT, cursor: _Cursor = None) -> Page:
     """The page of a request."""
     return Page(limit, cursor)
+
+
+DbName = Annotated[str, Path(description="The table's database.", examples=[DB_NAME])]
+TableName = Annotated[str, Path(description="Its name.", examples=[TABLE_NAME])]
 
 
 def table_place(db_name: str, table_name: str) -> tuple[str, str]:
@@ -77,20 +88,31 @@ def table_place(db_name: str, table_name: str) -> tuple[str, str]:
 
 async def drop_question(  # noqa: PLR0913, PLR0917 - each is a query parameter
     request: Request,
-    db_name: Annotated[str | None, Query(description="The database; needs table_name.")] = None,
-    table_name: Annotated[str | None, Query(description="The table, in any database.")] = None,
+    db_name: Annotated[
+        str | None, Query(description="The database; needs table_name.", examples=[DB_NAME])
+    ] = None,
+    table_name: Annotated[
+        str | None, Query(description="The table, in any database.", examples=[TABLE_NAME])
+    ] = None,
     landed_timestamp: Annotated[
-        AwareDatetime | None, Query(description="Landed in exactly this second (RFC 3339).")
+        AwareDatetime | None,
+        Query(description="Landed in exactly this second (RFC 3339).", examples=[LANDED]),
     ] = None,
     landed_from: Annotated[
-        AwareDatetime | None, Query(description="Landed in this second or later.")
+        AwareDatetime | None, Query(description="Landed in this second or later.", examples=[DAY])
     ] = None,
     landed_to: Annotated[
-        AwareDatetime | None, Query(description="Landed in this second or earlier.")
+        AwareDatetime | None,
+        Query(description="Landed in this second or earlier.", examples=[LANDED]),
     ] = None,
-    state: Annotated[State | None, Query(description="Only drops in this state.")] = None,
+    state: Annotated[
+        State | None, Query(description="Only drops in this state.", examples=[State.REJECTED])
+    ] = None,
     key: Annotated[
-        str | None, Query(description="Only drops of exactly this object key.", max_length=1024)
+        str | None,
+        Query(
+            description="Only drops of exactly this object key.", max_length=1024, examples=[KEY]
+        ),
     ] = None,
     limit: _Limit = DEFAULT_LIMIT,
     cursor: _Cursor = None,
@@ -126,14 +148,13 @@ async def drop_question(  # noqa: PLR0913, PLR0917 - each is a query parameter
 
 
 def refuse_unknown(request: Request) -> None:
-    """A misspelt filter must not be taken for no filter."""
+    """Raises ApiError where a query parameter is none of the operation's."""
     known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
     for dependency in request.scope["route"].dependant.dependencies:
         known |= {parameter.alias for parameter in dependency.query_params}
     for name in request.query_params:
         if name not in known:
-            there_are = f"there are: {', '.join(sorted(known))}" if known else "there are none here"
-            raise invalid_parameter(name[:64], f"There is no parameter of this name; {there_are}.")
+            raise unknown_parameter(name, known)
 
 
 def _in_utc(moment: datetime | None, parameter: str) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from fastapi.responses import JSONResponse
@@ -73,6 +73,13 @@ def invalid_parameter(parameter: str, detail: str) -> ApiError:
     )
 
 
+def unknown_parameter(name: str, known: Iterable[str]) -> ApiError:
+    """A misspelt parameter must not be taken for none."""
+    there_are = ", ".join(sorted(known))
+    told = f"there are: {there_are}" if there_are else "there are none here"
+    return invalid_parameter(name[:64], f"There is no parameter of this name; {told}.")
+
+
 def unauthorized(detail: str, *, error: str | None = "invalid_token") -> ApiError:
     """Who asks is not known.
 
@@ -126,6 +133,16 @@ def not_found(detail: str) -> ApiError:
     return ApiError("not-found", "Not found", 404, detail)
 
 
+def not_acceptable(forms: Iterable[str]) -> ApiError:
+    """The client takes no form in which the answer is there."""
+    return ApiError(
+        "not-acceptable",
+        "No such form",
+        406,
+        f"Rows come as {', '.join(forms)}; Accept takes none of them.",
+    )
+
+
 def conflict(detail: str, *, slug: str = "conflict", title: str = "Not possible now") -> ApiError:
     """What is asked for does not go with how things stand."""
     return ApiError(slug, title, 409, detail)
@@ -166,9 +183,20 @@ def unavailable(what: str) -> ApiError:
     )
 
 
-def timed_out(detail: str) -> ApiError:
-    """The warehouse did not answer in the time that a question has."""
-    return ApiError("timed-out", "It took too long", 504, detail)
+def timed_out(columns: Iterable[str]) -> ApiError:
+    """The warehouse did not answer in the time that a question about rows has.
+
+    Args:
+        columns: by which the question may be narrowed.
+    """
+    return ApiError(
+        "timed-out",
+        "It took too long",
+        504,
+        "The warehouse took too long. Narrow the question by a column that has an index "
+        f"({', '.join(columns) or 'none is offered'}), or ask for fewer rows; where a load holds "
+        "the table, try again.",
+    )
 
 
 def busy(detail: str) -> ApiError:

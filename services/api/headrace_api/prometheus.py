@@ -21,6 +21,16 @@ from prometheus_client import (
 
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
 
+EXAMPLE: Final = """\
+# HELP headrace_api_requests_total Requests that were answered.
+# TYPE headrace_api_requests_total counter
+headrace_api_requests_total{operation="list_drops",status_class="2xx"} 12.0
+# HELP headrace_api_requests_in_flight Requests that are being answered.
+# TYPE headrace_api_requests_in_flight gauge
+headrace_api_requests_in_flight 1.0
+"""
+"""Some of the figures, for the API's document."""
+
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _NO_OPERATION: Final = "none"
 """Of requests for paths that do not exist: whoever tries names makes no new series."""

@@ -10,11 +10,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, JsonValue
 
-from headrace_api.operating import DROP_ID, example
+from headrace_api.examples import DROP_ID, HOUR, LANDED, example
 from headrace_shared.log_schema import State
 from headrace_shared.reasons import TestResult
-
-_HOUR: Final = "2026-11-20T22:00:00Z"
 
 
 class Fault(BaseModel):
@@ -37,7 +35,7 @@ class QuarantinedRow(BaseModel):
     raw_base64: str | None = Field(None, description="In place of `raw` where it is no UTF-8.")
 
 
-_ROW: dict[str, JsonValue] = {
+BAD_ROW: Final[dict[str, JsonValue]] = {
     "record": 2,
     "line": 3,
     "byte_offset": 14,
@@ -51,6 +49,7 @@ _ROW: dict[str, JsonValue] = {
     ],
     "raw": "four,Mary",
 }
+"""An example of one, as its file in the quarantine has it."""
 
 
 class QuarantinePage(BaseModel):
@@ -61,7 +60,7 @@ class QuarantinePage(BaseModel):
         set_aside=True,
         header="id,name",
         encoding="utf-8",
-        items=[_ROW],
+        items=[{**BAD_ROW, "raw_base64": None}],
         next_cursor=None,
     )
 
@@ -96,7 +95,7 @@ class LatestTests(BaseModel):
                 "columns": ["identifier"],
                 "sample": [],
                 "drop_id": DROP_ID,
-                "landed_timestamp": "2026-11-20T22:38:14Z",
+                "landed_timestamp": LANDED,
                 "state": "loaded",
             }
         ],
@@ -129,7 +128,7 @@ class Stats(BaseModel):
     model_config = example(
         hours=[
             {
-                "hour": _HOUR,
+                "hour": HOUR,
                 "complete": True,
                 "drops_by_state": {"loaded": 12, "rejected": 1},
                 "rows_loaded": 1440,
@@ -140,7 +139,7 @@ class Stats(BaseModel):
                 "landed_to_loaded_ms_p99": 940,
             }
         ],
-        complete_from=_HOUR,
+        complete_from=HOUR,
     )
 
     hours: list[HourFigures]

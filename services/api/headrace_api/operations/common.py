@@ -13,7 +13,7 @@ from headrace_api.authentication import require
 from headrace_api.callers import Caller, Scope
 from headrace_api.cursors import CursorError, Cursors
 from headrace_api.log_store import DynamoDBLogStore
-from headrace_api.parameters import table_place
+from headrace_api.parameters import DbName, TableName, table_place
 from headrace_api.problems import Problem, invalid_parameter, not_found
 from headrace_api.rows.known_tables import KnownTables
 from headrace_api.rows.streaming import Downloads
@@ -41,7 +41,7 @@ Reader = Annotated[Caller, Depends(require(Scope.READ))]
 """The caller, who may read."""
 
 
-async def seen_table(db_name: str, table_name: str, caller: Reader) -> tuple[str, str]:
+async def seen_table(db_name: DbName, table_name: TableName, caller: Reader) -> tuple[str, str]:
     """The table that a path names.
 
     Raises:

@@ -46,10 +46,11 @@ async def list_dead_letters(
     caller: Operator,
     means: FromMeans,
     service: Annotated[
-        Literal["router", "loader", "logger"] | None, Query(description="Of this one alone.")
+        Literal["router", "loader", "logger"] | None,
+        Query(description="Of this one alone.", examples=["loader"]),
     ] = None,
     limit: Annotated[
-        int, Query(ge=1, le=MOST_ITEMS, description="The most messages.")
+        int, Query(ge=1, le=MOST_ITEMS, description="The most messages.", examples=[100])
     ] = MOST_ITEMS,
 ) -> DeadLetterList:
     """What lies in the dead-letter queues; nothing is taken out.

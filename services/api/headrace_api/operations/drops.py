@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeVar
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 
@@ -19,7 +18,7 @@ from headrace_api.operations.common import (
     after,
     seen_tables,
 )
-from headrace_api.parameters import DropQuestion, drop_question, refuse_unknown
+from headrace_api.parameters import DropId, DropQuestion, drop_question, refuse_unknown
 from headrace_api.problems import not_found
 from headrace_shared.log_schema import EXPIRY, STEP_PREFIX
 
@@ -64,7 +63,7 @@ async def list_drops(
 
 @drops.get("/drops/{drop_id}", responses=MISSING)
 async def get_drop(
-    request: Request, drop_id: UUID, caller: Reader, found_in: FromStores
+    request: Request, drop_id: DropId, caller: Reader, found_in: FromStores
 ) -> DropStory:
     """One drop and every step of its road.
 

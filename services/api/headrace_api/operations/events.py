@@ -15,9 +15,10 @@ from fastapi.responses import StreamingResponse
 
 from headrace_api.authentication import Authenticator
 from headrace_api.callers import Caller
-from headrace_api.events.changes import Item, id_of
+from headrace_api.events.changes import Item
 from headrace_api.events.feed import Feed, Listener
-from headrace_api.models import DropEvent
+from headrace_api.events.written import EXAMPLE, EXAMPLE_ID, LISTENING, written
+from headrace_api.examples import DB_NAME, TABLE_NAME
 from headrace_api.operations.common import ANSWERS, Reader
 from headrace_api.parameters import refuse_unknown
 from headrace_api.problems import ApiError, invalid_parameter
@@ -45,16 +46,29 @@ events: Final = APIRouter(prefix="/v1", tags=["events"])
     response_class=StreamingResponse,
     responses={
         **ANSWERS,
-        200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "Events."},
+        200: {
+            "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
+            "description": "Events.",
+        },
     },
 )
 async def stream_events(
     request: Request,
     caller: Reader,
-    db_name: Annotated[str | None, Query(description="Only of this database.")] = None,
-    table_name: Annotated[str | None, Query(description="Only of tables of this name.")] = None,
+    db_name: Annotated[
+        str | None, Query(description="Only of this database.", examples=[DB_NAME])
+    ] = None,
+    table_name: Annotated[
+        str | None, Query(description="Only of tables of this name.", examples=[TABLE_NAME])
+    ] = None,
     last_event_id: Annotated[
-        str | None, Header(description="Go on after this event.", max_length=100)
+        str | None,
+        Header(
+            alias="Last-Event-ID",
+            description="Go on after this event.",
+            max_length=100,
+            examples=[EXAMPLE_ID],
+        ),
     ] = None,
 ) -> StreamingResponse:
     """Every state that drops come to, as it happens, until the reader goes.
@@ -131,18 +145,13 @@ async def _is_still_known(request: Request) -> bool:
 
 
 async def _told(listener: Listener, wanted: Wanted) -> AsyncIterator[str]:
-    yield ": listening\n\n"
+    yield LISTENING
     until, is_troubled = time.monotonic() + LONGEST_SECONDS, False
     while (look := await listener.next(HEARTBEAT_SECONDS)) and time.monotonic() < until:
         if look.trouble is not None and not is_troubled:
             yield f"event: trouble\ndata: {json.dumps({'detail': look.trouble})}\n\n"
         is_troubled = look.trouble is not None
-        yield "".join(map(_event, filter(wanted, look.moved))) or ": still here\n\n"
-
-
-def _event(item: Item) -> str:
-    data = DropEvent.model_validate(item).model_dump_json()
-    return f"event: drop\nid: {id_of(item)}\ndata: {data}\n\n"
+        yield "".join(map(written, filter(wanted, look.moved))) or ": still here\n\n"
 
 
 class EndingStreams(uvicorn.Server):

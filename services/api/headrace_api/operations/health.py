@@ -22,6 +22,9 @@ PROBES: Final = frozenset({HEALTHZ, READYZ})
 
 _READY_SECONDS: Final = 3.0
 
+_READY: Final = {"status": "ok", "checks": {"log": "ok", "warehouse": "ok"}}
+_UNREADY: Final = {"status": "unavailable", "checks": {"log": "ok", "warehouse": "unreachable"}}
+
 health: Final = APIRouter(tags=["health"])
 
 
@@ -33,7 +36,15 @@ async def healthz() -> Health:
 
 @health.get(
     READYZ,
-    responses={503: {"model": Health, "description": "What is not ready."}},
+    response_model=Health,
+    responses={
+        200: {"content": {"application/json": {"example": _READY}}},
+        503: {
+            "model": Health,
+            "description": "What is not ready.",
+            "content": {"application/json": {"example": _UNREADY}},
+        },
+    },
 )
 async def readyz(found_in: FromStores) -> JSONResponse:
     """The log and the warehouse answer; 503 says which does not."""

@@ -13,6 +13,7 @@ from headrace_api.answers import Answers, RequestName
 from headrace_api.authentication import require
 from headrace_api.callers import Caller, Scope
 from headrace_api.dead_letters import DeadLetters
+from headrace_api.examples import IDEMPOTENCY_KEY
 from headrace_api.kept_rows import KeptRows
 from headrace_api.landings import Landings
 from headrace_api.problems import not_set_up
@@ -115,6 +116,7 @@ IdempotencyKey = Annotated[
         max_length=200,
         pattern=r"^[\x21-\x7e]+$",
         description="The same key gives the same answer for a day, and nothing is done again.",
+        examples=[IDEMPOTENCY_KEY],
     ),
 ]
 AGAIN: Final = "Idempotency-Replayed"

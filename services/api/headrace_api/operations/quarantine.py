@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Annotated, Any, Final
@@ -14,9 +15,9 @@ from headrace_api.callers import Caller
 from headrace_api.kept_rows import Kept, KeptRows, UnknownFormatError
 from headrace_api.operations.common import MISSING, FromStores, Stores, after
 from headrace_api.operations.means import FromMeans, RowsReader
-from headrace_api.parameters import Page, paging, refuse_unknown
+from headrace_api.parameters import DropId, Page, paging, refuse_unknown
 from headrace_api.problems import ApiError, Problem, not_found, not_readable
-from headrace_api.reports import QuarantinePage
+from headrace_api.reports import BAD_ROW, QuarantinePage
 from headrace_shared.log_schema import State
 from headrace_shared.reruns import logged_drop
 
@@ -32,7 +33,9 @@ quarantine: Final = APIRouter(prefix="/v1", tags=["drops"])
         **MISSING,
         200: {
             "description": f"A page of rows; or all of them, one a line, for who accepts {NDJSON}.",
-            "content": {NDJSON: {"schema": {"type": "string"}}},
+            "content": {
+                NDJSON: {"schema": {"type": "string"}, "example": f"{json.dumps(BAD_ROW)}\n"}
+            },
         },
         501: {
             "model": Problem,
@@ -42,7 +45,7 @@ quarantine: Final = APIRouter(prefix="/v1", tags=["drops"])
 )
 async def get_quarantine(
     request: Request,
-    drop_id: UUID,
+    drop_id: DropId,
     page: Annotated[Page, Depends(paging)],
     caller: RowsReader,
     found_in: FromStores,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
@@ -19,7 +18,7 @@ from headrace_api.operations.means import (
     act_once,
     request_name,
 )
-from headrace_api.parameters import refuse_unknown, table_place
+from headrace_api.parameters import DropId, refuse_unknown, table_place
 from headrace_api.problems import Problem, conflict, invalid_parameter, not_found
 from headrace_api.replaying import asked_replay, filters_of, landed_within, why_not
 from headrace_shared.bus import EventBridgeBus
@@ -42,7 +41,7 @@ ANSWERS_OF_POSTS: Final[dict[int | str, dict[str, Any]]] = {
 async def replay_drop(
     request: Request,
     response: Response,
-    drop_id: UUID,
+    drop_id: DropId,
     caller: Operator,
     found_in: FromStores,
     means: FromMeans,

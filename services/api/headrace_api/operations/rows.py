@@ -12,9 +12,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from headrace_api.authentication import require
 from headrace_api.callers import Caller, Scope
 from headrace_api.cursors import CursorError, Cursors
+from headrace_api.examples import CURSOR
 from headrace_api.models import RowPage
 from headrace_api.operations.common import MISSING, FromStores, Stores
-from headrace_api.parameters import table_place
+from headrace_api.parameters import DbName, TableName, table_place
 from headrace_api.problems import ApiError, Problem, invalid_parameter, not_found
 from headrace_api.rows import query
 from headrace_api.rows.access import OpenTable
@@ -41,8 +42,13 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": RowPage,
         "description": "A page of rows; or all of them, streamed.",
+        # JSON stands first: generators of clients take the first form that they know.
         "content": {
-            form: {"schema": {"type": "string"}, "example": text} for form, text in _TEXTS.items()
+            Form.JSON: {},
+            **{
+                form: {"schema": {"type": "string"}, "example": text}
+                for form, text in _TEXTS.items()
+            },
         },
     },
     404: {"model": Problem, "description": "No such table, or its contract does not open it."},
@@ -65,7 +71,7 @@ _FILTERS: Final = {
 
 
 async def _seen_table(
-    db_name: str, table_name: str, caller: Annotated[Caller, Depends(require(Scope.ROWS))]
+    db_name: DbName, table_name: TableName, caller: Annotated[Caller, Depends(require(Scope.ROWS))]
 ) -> tuple[str, str]:
     place = table_place(db_name, table_name)
     if not caller.sees(*place):
@@ -85,14 +91,26 @@ async def list_rows(
     found_in: FromStores,
     limit: Annotated[  # noqa: ARG001 - for the document; all are read together
         int | None,
-        Query(ge=1, description=f"The most rows: of a page {DEFAULT_LIMIT}, up to {MOST_ROWS}."),
+        Query(
+            ge=1,
+            description=f"The most rows: of a page {DEFAULT_LIMIT}, up to {MOST_ROWS}.",
+            examples=[100],
+        ),
     ] = None,
     cursor: Annotated[  # noqa: ARG001
         str | None,
-        Query(max_length=LONGEST_CURSOR, description="next_cursor of the page before."),
+        Query(
+            max_length=LONGEST_CURSOR,
+            description="next_cursor of the page before.",
+            examples=[CURSOR],
+        ),
     ] = None,
     columns: Annotated[  # noqa: ARG001
-        str | None, Query(description="Names with commas between; `_drop_id` is one too.")
+        str | None,
+        Query(
+            description="Names with commas between; `_drop_id` is one too.",
+            examples=["username,_drop_id"],
+        ),
     ] = None,
 ) -> Response:
     """Rows of a table, in the order of its key: as pages of JSON, or all of them as CSV or

@@ -10,11 +10,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from headrace_api.callers import Caller
+from headrace_api.examples import DB_NAME, TABLE_NAME
 from headrace_api.operations.common import ANSWERS, MISSING, Reader
 from headrace_api.operations.means import FromMeans, Means
 from headrace_api.parameters import refuse_unknown, table_place
 from headrace_api.problems import forbidden, invalid_parameter
-from headrace_api.prometheus import MEDIA_TYPE, Figures
+from headrace_api.prometheus import EXAMPLE, MEDIA_TYPE, Figures
 from headrace_api.reports import HourFigures, Stats
 from headrace_api.stats import Tally, by_hour, percentile, since
 
@@ -29,10 +30,17 @@ async def get_stats(
     caller: Reader,
     means: FromMeans,
     hours: Annotated[
-        int, Query(ge=1, le=_MOST_HOURS, description="So many, the one under way included.")
+        int,
+        Query(
+            ge=1, le=_MOST_HOURS, description="So many, the one under way included.", examples=[6]
+        ),
     ] = 24,
-    db_name: Annotated[str | None, Query(description="With table_name: of this table.")] = None,
-    table_name: Annotated[str | None, Query(description="With db_name.")] = None,
+    db_name: Annotated[
+        str | None, Query(description="With table_name: of this table.", examples=[DB_NAME])
+    ] = None,
+    table_name: Annotated[
+        str | None, Query(description="With db_name.", examples=[TABLE_NAME])
+    ] = None,
 ) -> Stats:
     """What landed within each of the last hours, as it stands now; some seconds old at most.
 
@@ -54,7 +62,10 @@ async def get_stats(
     response_class=Response,
     responses={
         **ANSWERS,
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Text."},
+        200: {
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": EXAMPLE}},
+            "description": "Text.",
+        },
     },
 )
 async def metrics(request: Request, caller: Reader) -> Response:

@@ -15,6 +15,12 @@ from headrace_api.problems import not_found
 from headrace_api.warehouse import StoredContract, Table
 from headrace_shared.contract import contract_schema
 
+_SCHEMA: Final = contract_schema()
+_SHORTENED: Final = _SCHEMA | {
+    "$defs": {},
+    "properties": {"primary_key": _SCHEMA["properties"]["primary_key"]},
+}
+
 tables: Final = APIRouter(prefix="/v1", tags=["tables"])
 
 
@@ -78,7 +84,16 @@ async def list_contracts(
     )
 
 
-@tables.get("/contract-schema")
+@tables.get(
+    "/contract-schema",
+    responses={
+        **ANSWERS,
+        200: {
+            "description": "The schema; its example is shortened.",
+            "content": {"application/json": {"example": _SHORTENED}},
+        },
+    },
+)
 async def get_contract_schema(request: Request, _: Reader) -> dict[str, Any]:
     """The JSON Schema of contracts; name it as `$schema` in an editor's settings."""
     refuse_unknown(request)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
-from headrace_api.problems import ApiError
+from headrace_api.problems import not_acceptable
 from headrace_api.rows.access import OpenColumn
 
 
@@ -34,12 +34,7 @@ def wanted_form(accepted: Sequence[str]) -> Form:
         return Form.JSON
     best = max(Form, key=lambda form: _quality(form, ranges))
     if _quality(best, ranges) == 0:
-        raise ApiError(
-            "not-acceptable",
-            "No such form",
-            406,
-            f"Rows come as {', '.join(Form)}; Accept takes none of them.",
-        )
+        raise not_acceptable(Form)
     return best
 
 

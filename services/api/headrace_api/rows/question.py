@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from headrace_api.problems import ApiError, invalid_parameter
+from headrace_api.problems import ApiError, invalid_parameter, unknown_parameter
 from headrace_api.rows.access import LINEAGE, OpenColumn, OpenTable
 
 DEFAULT_LIMIT: Final = 50
@@ -113,7 +113,7 @@ def _filters(
         if name in _OWN:
             continue
         if name not in offered:
-            raise invalid_parameter(name[:64], _not_offered(name, offered))
+            raise _not_offered(name, offered)
         column, operator = offered[name]
         refuse_bad_value(name, value, column, operator)
         filters.append(Filter(name, column, operator, value))
@@ -132,14 +132,15 @@ def _offered(table: OpenTable) -> dict[str, tuple[OpenColumn, Operator]]:
     return found
 
 
-def _not_offered(name: str, offered: Iterable[str]) -> str:
+def _not_offered(name: str, offered: Iterable[str]) -> ApiError:
     column, _, operator = name.partition("[")
     if column in offered and operator.rstrip("]") in set(RANGES):
-        return (
+        return invalid_parameter(
+            name[:64],
             f"The contract does not allow ranges of {column}; they need "
-            f'{{"column": "{column}", "range": true}} in its api.filter_by.'
+            f'{{"column": "{column}", "range": true}} in its api.filter_by.',
         )
-    return f"There is no parameter of this name; there are: {', '.join(sorted([*offered, *_OWN]))}."
+    return unknown_parameter(name, [*offered, *_OWN])
 
 
 def _refuse_bad_text(name: str, value: str) -> None:

@@ -173,11 +173,7 @@ def no_such_table(place: tuple[str, str]) -> ApiError:
 
 def too_slow(question: RowQuestion) -> ApiError:
     """The question, or who takes the answer."""
-    return problems.timed_out(
-        "The warehouse took too long. Narrow the question by a column that has an index "
-        f"({', '.join(column.name for column in question.table.filters) or 'none is offered'}), "
-        "or ask for fewer rows; where a load holds the table, try again."
-    )
+    return problems.timed_out(column.name for column in question.table.filters)
 
 
 def _next_size(batch: list[TupleRow]) -> int:

@@ -1,0 +1,103 @@
+"""The API as a process, on the real (emulated) log and a real warehouse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from headrace_local.api_keys import local_key, put_key
+from headrace_local.ports import free_port
+from headrace_shared.api_keys import ApiKey
+from tests.behind_api import Behind
+from tests.real_parts import AwsStack
+
+START_SECONDS = 20
+
+
+@dataclass
+class RunningApi(Behind):
+    """A running API, what it wrote, and the parts behind it."""
+
+    url: str
+    key: str
+    child: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    def lines(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.output.read_text().splitlines()]
+
+
+@contextmanager
+def running_api(
+    aws: AwsStack, dsn: str, folder: Path, key: tuple[str, ApiKey] | None = None
+) -> Iterator[RunningApi]:
+    """Runs to the end of the block.
+
+    Args:
+        key: its text, and what is kept of it; None: one of every right.
+    """
+    told, kept = key or local_key()
+    put_key(aws.clients.dynamodb, aws.resources.keys_table.name, kept)
+    port, output = free_port(), folder / "api.log"
+    with output.open("wb") as file:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "headrace_api"],
+            env={
+                **os.environ,
+                **_settings(aws, dsn, port),
+                "HEADRACE_LIVENESS_FILE": str(folder / "alive"),
+            },
+            stdout=file,
+            stderr=file,
+        )
+        try:
+            made = RunningApi(aws, dsn, f"http://127.0.0.1:{port}", told, child, output)
+            _await_ready(made)
+            yield made
+        finally:
+            child.kill()
+            child.wait()
+
+
+def _settings(aws: AwsStack, dsn: str, port: int) -> dict[str, str]:
+    return {
+        "HEADRACE_LOG_TABLE": aws.resources.log_table.name,
+        "HEADRACE_WAREHOUSE_DSN": dsn,
+        "HEADRACE_CURSOR_SECRET": "a secret of the tests",
+        "HEADRACE_API_PORT": str(port),
+        "HEADRACE_BUS_NAME": aws.resources.bus,
+        "HEADRACE_QUARANTINE_BUCKET": aws.resources.quarantine.name,
+        "HEADRACE_DEAD_LETTER_QUEUES": _pairs(aws.provisioned.dead_letter_queues),
+        "HEADRACE_INBOXES": _pairs(aws.provisioned.inboxes),
+        "HEADRACE_KEYS_TABLE": aws.resources.keys_table.name,
+        "HEADRACE_RATE_PER_SECOND": "0",
+    }
+
+
+def _pairs(of: Mapping[str, str]) -> str:
+    return ",".join(f"{service}={url}" for service, url in of.items())
+
+
+def _await_ready(api: RunningApi) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and api.child.poll() is None:
+        try:
+            if httpx.get(f"{api.url}/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    pytest.fail(f"the API did not start:\n{api.output.read_text()}")
