@@ -165,9 +165,15 @@ class RoleCredentials:
         )
 
     def _allow_batches(self, role_name: str) -> None:
-        """AWS has no such actions: a batch needs the right to what it does, and nothing else."""
-        batches = ["sqs:DeleteMessageBatch", "sqs:ChangeMessageVisibilityBatch"]
-        allowed = {"Effect": "Allow", "Action": batches, "Resource": "*"}
+        """AWS has no rights to batches: one needs the right to what it does, and nothing else. And
+        the emulator does not know which queue the source of a move task is."""
+        of_the_emulator = [
+            "sqs:DeleteMessageBatch",
+            "sqs:ChangeMessageVisibilityBatch",
+            "sqs:ListMessageMoveTasks",
+            "sqs:StartMessageMoveTask",
+        ]
+        allowed = {"Effect": "Allow", "Action": of_the_emulator, "Resource": "*"}
         document = {"Version": "2012-10-17", "Statement": [allowed]}
         self._iam.put_role_policy(
             RoleName=role_name, PolicyName=BATCHES, PolicyDocument=json.dumps(document)

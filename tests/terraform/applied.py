@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.error import HTTPError
 
 from headrace_local import postgres
 from headrace_local.api_keys import local_key, put_key
@@ -14,7 +15,7 @@ from headrace_local.resources import REGION
 from headrace_local.stack import Stack
 from tests.containers.engine import SERVICES, engine
 from tests.real_parts import postgres_at
-from tests.running_platform import Reached
+from tests.running_platform import Reached, eventually
 from tests.terraform.account import Account, without_batches
 from tests.terraform.terraform import Terraform
 
@@ -115,7 +116,16 @@ def applied(account: Account, terraform: Terraform, tag: str) -> Iterator[Applie
         terraform.var_file.write_text(json.dumps(given))
         terraform.apply(seconds=APPLY_SECONDS)
         stack.callback(destroy, account, terraform)
-        yield _reached(account, terraform, cluster.dsn(port))
+        reached = _reached(account, terraform, cluster.dsn(port))
+        eventually(lambda: _answers(reached), "the API answers through its load balancer")
+        yield reached
+
+
+def _answers(reached: Applied) -> bool:
+    with suppress(HTTPError):
+        reached.get("/readyz")
+        return True
+    return False
 
 
 def destroy(account: Account, terraform: Terraform) -> None:

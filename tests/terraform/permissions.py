@@ -133,9 +133,9 @@ def replay_one(stack: Applied, table: str) -> None:
 
 
 def ask_for_bad_rows(stack: Applied, table: str) -> None:
-    """Of a drop that was rejected for them, and is asked for as it stands."""
+    """Of a drop that was loaded without them."""
     land_bad_rows(stack, table)
-    drop = stack.await_state(f"dev/append/{table}/bad.csv", "rejected")
+    drop = stack.await_state(f"dev/append/{table}/bad.csv", "loaded")
     ask(f"/v1/drops/{drop['drop_id']}/quarantine")(stack, table)
 
 
