@@ -35,13 +35,13 @@ def need_chromium() -> None:
     pytest.skip(told)
 
 
-def sign_in(context: BrowserContext, stack: Stack) -> None:
-    """As if the platform's own key had been told to that browser."""
+def sign_in(context: BrowserContext, stack: Stack, key: str | None = None) -> None:
+    """As if a key, the platform's own unless said otherwise, had been told to that browser."""
     context.add_cookies(
         [
             {
                 "name": COOKIE,
-                "value": stack.api_key,
+                "value": key or stack.api_key,
                 "url": stack.api_url,
                 "httpOnly": True,
                 "sameSite": "Strict",

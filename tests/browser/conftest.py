@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from headrace_local.platform import PlatformOptions
 from tests.browser.chromium import ARGUMENTS, EXECUTABLE, need_chromium, sign_in
 from tests.running_platform import RunningPlatform, running
 
 WITHIN_MILLISECONDS: Final = 30_000
+
+_AXE: Final = Path(__file__).parent / "vendor" / "axe.min.js"
+_MOST_TABS: Final = 200
+
+Look = Callable[..., Page]
+
+
+def violations(page: Page) -> list[Any]:
+    """What axe finds in what the page shows now."""
+    # Evaluated by the debugger, which the page's policy does not bind.
+    page.evaluate(_AXE.read_text())
+    found = page.evaluate("axe.run().then((found) => found.violations)")
+    return [(one["id"], one["help"], [node["html"] for node in one["nodes"]]) for one in found]
+
+
+def tab_to(page: Page, words: str) -> None:
+    """Presses Tab until what has the focus says these words."""
+    for _ in range(_MOST_TABS):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == words:
+            return
+    pytest.fail(f"{words} is not reached by keyboard")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,6 +45,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.timeout(180))
+
+
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    expect.set_options(timeout=WITHIN_MILLISECONDS)
+    yield
+    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture(scope="session")
@@ -61,10 +90,10 @@ def look(browser: Browser, platform: RunningPlatform) -> Iterator[Any]:
 
     contexts = []
 
-    def opened(path: str, *, has_key: bool = True, **options: Any) -> Page:
+    def opened(path: str, *, has_key: bool = True, key: str | None = None, **options: Any) -> Page:
         context = browser.new_context(base_url=platform.stack.api_url, **options)
         if has_key:
-            sign_in(context, platform.stack)
+            sign_in(context, platform.stack, key)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(WITHIN_MILLISECONDS)

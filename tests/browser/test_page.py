@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import Look, tab_to, violations
 from tests.running_platform import RunningPlatform, eventually
 
-AXE: Final = Path(__file__).parent / "vendor" / "axe.min.js"
 VIEWS: Final = ("/", "/tables", "/tables/dev/users", "BAD", "/attention", "/sign-in", "/drops/none")
 HOSTILE: Final = "<img src=x onerror=document.title='owned'>"
 PHONE: Final = {"width": 375, "height": 700}
-
-Look = Callable[..., Page]
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    expect.set_options(timeout=30_000)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture
@@ -86,16 +76,6 @@ def test_all_bad_rows_can_be_downloaded(look: Look, bad: str) -> None:
     assert json.loads(line)["raw"] == "forty,Alan"
 
 
-def test_dead_letters_are_listed(look: Look, platform: RunningPlatform) -> None:
-    page = look("/attention")
-    expect(page.locator("[data-letters]")).to_contain_text("No message lies in a dead-letter queue")
-    queue = platform.stack.dead_letter_queues["loader"]
-    platform.sqs.send_message(QueueUrl=queue, MessageBody="poison")
-    page.reload()
-    expect(page.locator("[data-letters] tbody tr")).to_have_count(1)
-    platform.sqs.purge_queue(QueueUrl=queue)
-
-
 def test_a_key_is_asked_for_and_leads_to_where_one_wanted(
     look: Look, platform: RunningPlatform
 ) -> None:
@@ -153,32 +133,49 @@ def test_a_phone_never_scrolls_sideways(look: Look, bad: str, view: str) -> None
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
+def test_long_names_never_scroll_sideways(look: Look, platform: RunningPlatform) -> None:
+    table = f"long_{'name_' * 11}end"
+    platform.contract(table)
+    key = f"dev/append/{table}/{'x' * 150}.csv"
+    platform.land(key, f"id,name\n{'y' * 150},Ada\n")
+    drop = platform.await_state(key, "rejected")
+    views = ("/", "/tables", f"/tables/dev/{table}", "/attention", f"/drops/{drop['drop_id']}")
+    for view in views:
+        page = look(view, viewport=PHONE)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_no_violation(look: Look, bad: str, view: str, scheme: str) -> None:
     page = look(view.replace("BAD", bad), color_scheme=scheme)
-    # Evaluated by the debugger, which the page's policy does not bind.
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run().then((found) => found.violations)")
-    told = [(one["id"], one["help"], [node["html"] for node in one["nodes"]]) for one in found]
-    assert not told
+    assert not violations(page)
 
 
-def test_the_keyboard_is_enough(look: Look) -> None:
+def test_the_keyboard_alone_leads_to_a_bad_cell_and_replays_its_drop(
+    look: Look, platform: RunningPlatform
+) -> None:
+    platform.land("dev/append/users/typed.csv", "id,name\n5,Joan\nsix,Jean\n")
+    platform.await_state("dev/append/users/typed.csv", "rejected")
     page = look("/")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
     for _ in range(3):
         page.keyboard.press("Tab")
-    page.keyboard.type("bad.csv")
+    page.keyboard.type("typed.csv")
     width = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
     assert width != "0px"
     page.keyboard.press("Enter")
-    page.wait_for_url("**text=bad.csv*")
-    page.get_by_role("link", name="bad.csv").focus()
+    page.wait_for_url("**text=typed.csv*")
+    live(page)
+    tab_to(page, "typed.csv")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Bad rows")).to_be_visible()
+    expect(page.locator(".bad-rows tbody td").nth(1)).to_have_text("six")
+    tab_to(page, "Replay")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("status")).to_contain_text("Asked for")
+    eventually(lambda: platform.drop("dev/append/users/typed.csv")["run"], "it runs again")  # type: ignore[index]
 
 
 def test_hostile_names_and_values_stay_text(look: Look, platform: RunningPlatform) -> None:

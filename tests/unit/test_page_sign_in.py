@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -72,6 +73,7 @@ async def client(log: FakeLog) -> AsyncIterator[httpx.AsyncClient]:
     app.state.authenticator = Keys()
     stores: Any = Stores(log, FakeWarehouse(), Cursors("secret"))  # type: ignore[arg-type]
     app.state.stores, app.state.feed = stores, Feed(log, most_listeners=2)
+    app.state.means = SimpleNamespace(bus=None, kept_rows=None, queues={})
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as made:
         yield made

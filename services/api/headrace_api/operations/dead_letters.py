@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -59,7 +59,11 @@ async def list_dead_letters(
     receive count, and while it lasts (seconds at most) others do not see it.
     """
     refuse_unknown(request)
-    queues = means.needed_queues(service)
+    return await seen_letters(means.needed_queues(service), caller, limit)
+
+
+async def seen_letters(queues: Sequence[DeadLetters], caller: Caller, limit: int) -> DeadLetterList:
+    """What lies in these queues, as far as the caller sees it, and `limit` messages at most."""
     looks = await asyncio.gather(*(queue.look() for queue in queues))
     items = [
         _told(queue.service, letter)

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
+from headrace_api.page.attention import attention
 from headrace_api.page.live import live
 from headrace_api.page.sign_in import SignedIn, sign_in
 from headrace_api.page.views import views
@@ -30,6 +31,6 @@ def add_page(app: FastAPI) -> None:
     """Adds the views, what they load, and the sign-in by cookie that also serves `/v1`."""
     app.mount("/assets", _Kept(directory=_HERE / "assets"), name="assets")
     app.mount("/vendor", _Kept(directory=_HERE / "vendor"), name="vendor")
-    for router in (views, live, sign_in):
+    for router in (views, attention, live, sign_in):
         app.include_router(router, include_in_schema=False)
     app.add_middleware(SignedIn)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from headrace_api.page.words import Moment, count, duration, moment, several, size, visible
+from headrace_api.replaying import why_not
 from headrace_shared.log_schema import AS_LANDED, END_STATES, STEP_PREFIX, State
 from headrace_shared.reasons import TestResult
 
@@ -154,7 +155,7 @@ def drop_view(item: Item, now: datetime, *, shows_values: bool) -> DropView:
         ],
         changes=item.get("changes") or (),
         links=_links(item),
-        may_be_replayed=state in END_STATES,
+        may_be_replayed=may_be_replayed(item, now),
         has_quarantine=line.bad_rows > 0,
     )
 
@@ -180,6 +181,11 @@ _LANDED: Final = StateWord("landed", "↓", "The file is in the lake.")
 def was_lost(item: Item) -> bool:
     """Whether a verification found the drop: the event that should have routed it was lost."""
     return any(AS_LANDED in step for name, step in item.items() if name.startswith(STEP_PREFIX))
+
+
+def may_be_replayed(item: Item, now: datetime) -> bool:
+    """Whether a replay is offered: of what has ended, and can end in another way."""
+    return State(item["state"]) in END_STATES and why_not(item, now) is None
 
 
 def contains(item: Item, text: str) -> bool:

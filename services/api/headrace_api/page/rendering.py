@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 from urllib.parse import quote
@@ -34,6 +35,8 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 
+_PART_ENDS: Final = re.compile(r"([._/-])(?=\w)")
+
 _templates: Final = Environment(
     loader=PackageLoader("headrace_api.page"),
     autoescape=True,
@@ -55,7 +58,12 @@ def _sentence(text: str) -> Markup:
     return Markup("").join(marked)
 
 
-_templates.filters["sentence"] = _sentence
+def _name(text: str) -> Markup:
+    """A name that is broken, where it is too long for its place, between its parts; escaped."""
+    return Markup(_PART_ENDS.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped
+
+
+_templates.filters |= {"sentence": _sentence, "name": _name}
 
 
 def rendered(template: str, **shown: Any) -> str:
@@ -67,11 +75,6 @@ def view(request: Request, template: str, *, status: int = 200, **shown: Any) ->
     """A whole view."""
     text = rendered(template, path=request.url.path, is_signed_in=is_signed_in(request), **shown)
     return HTMLResponse(text, status_code=status, headers=HEADERS)
-
-
-def offers(request: Request, path: str) -> bool:
-    """Whether this API has an operation; where it has not, the page says so in a sentence."""
-    return path in request.app.openapi()["paths"]
 
 
 class PageRoute(APIRoute):
@@ -90,8 +93,7 @@ class PageRoute(APIRoute):
                 return _told(request, problems.not_found("There is nothing at this address."))
             except TransientError as error:
                 _log.warning("request.unanswerable", error=str(error))
-                what = "The warehouse" if "warehouse" in str(error) else "The log"
-                return _told(request, problems.unavailable(what))
+                return _told(request, problems.unavailable(problems.unreachable(str(error))))
 
         return answered
 

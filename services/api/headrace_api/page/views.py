@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from headrace_api.callers import Caller, Scope
+from headrace_api.callers import Scope
 from headrace_api.log_store import DropFilter
-from headrace_api.operations.common import FromStores, Reader, SeenTable, Stores, seen_tables
+from headrace_api.operations.common import FromStores, Reader, SeenTable, Stores
 from headrace_api.operations.means import FromMeans, RowsReader
 from headrace_api.operations.quarantine import all_rows, drop_with_rows
+from headrace_api.page.actions import offered
 from headrace_api.page.arrivals import Arrivals, Question, question
-from headrace_api.page.drop_view import Item, drop_line, drop_view, table_of, was_lost
+from headrace_api.page.drop_view import Item, drop_view, table_of
 from headrace_api.page.live import arrivals_shown
-from headrace_api.page.rendering import PageRoute, offers, view
+from headrace_api.page.rendering import PageRoute, view
 from headrace_api.page.table_view import (
     bad_share,
     chart_of,
@@ -35,15 +36,9 @@ from headrace_api.problems import not_found
 from headrace_api.warehouse import Table
 from headrace_shared.log_schema import State
 
-REPLAY: Final = "/v1/drops/{drop_id}/replay"
-QUARANTINE: Final = "/v1/drops/{drop_id}/quarantine"
-DEAD_LETTERS: Final = "/v1/dead-letters"
-
 TABLES_SHOWN: Final = 50
 _DROPS_OF_A_TABLE: Final = 100
 _DROPS_OF_A_LINE: Final = 30
-_NEEDING_ATTENTION: Final = 200
-_ATTENTION_SPAN: Final = timedelta(days=60)
 _AT_ONCE: Final = 4
 
 views: Final = APIRouter(route_class=PageRoute)
@@ -125,7 +120,7 @@ async def show_table(request: Request, place: SeenTable, found_in: FromStores) -
 
 @views.get("/drops/{drop_id}")
 async def show_drop(
-    request: Request, drop_id: UUID, caller: Reader, found_in: FromStores
+    request: Request, drop_id: UUID, caller: Reader, found_in: FromStores, means: FromMeans
 ) -> Response:
     """A drop: its road, its file, what went wrong, and what to do."""
     item = await found_in.log.drop(drop_id)
@@ -134,7 +129,7 @@ async def show_drop(
             f"No drop {drop_id} is in the log. It may not have been routed yet, or has expired."
         )
     shown = drop_view(item, datetime.now(UTC), shows_values=caller.may(Scope.ROWS))
-    return view(request, "drop.html", drop=shown, **_offered(request, caller))
+    return view(request, "drop.html", drop=shown, **offered(means, caller))
 
 
 @views.get("/drops/{drop_id}/quarantine")
@@ -146,52 +141,6 @@ async def download_quarantine(
     response = await all_rows(means.needed_rows(), item)
     response.headers["Content-Disposition"] = f'attachment; filename="{drop_id}.ndjson"'
     return response
-
-
-@views.get("/attention")
-async def show_attention(request: Request, caller: Reader, found_in: FromStores) -> Response:
-    """What needs somebody: each with what to do about it."""
-    now = datetime.now(UTC)
-    bad = frozenset({State.REJECTED, State.FAILED, State.WAITING})
-    tables = await seen_tables(None, None, caller, found_in.warehouse)
-    wanted = DropFilter(tables, now - _ATTENTION_SPAN, None, bad, None, None)
-    newest = DropFilter(tables, now - _ATTENTION_SPAN, None, None, None, None)
-    page, latest = await asyncio.gather(
-        found_in.log.page(wanted, _NEEDING_ATTENTION), found_in.log.page(newest, 500)
-    )
-    seen = [one for one in page.items if caller.sees(*(table_of(one) or (None, None)))]
-    lost = [
-        one
-        for one in latest.items
-        if was_lost(one) and caller.sees(*(table_of(one) or (None, None)))
-    ]
-    by_state = {
-        state: [
-            (drop_line(one, now), (one.get("reason") or {}).get("remedy") or "")
-            for one in seen
-            if one["state"] == state
-        ]
-        for state in (State.FAILED, State.REJECTED, State.WAITING)
-    }
-    return view(
-        request,
-        "attention.html",
-        by_state=by_state,
-        lost=[drop_line(one, now) for one in lost],
-        is_cut=page.last is not None,
-        has_letters=offers(request, DEAD_LETTERS),
-        **_offered(request, caller),
-    )
-
-
-def _offered(request: Request, caller: Caller) -> dict[str, bool]:
-    """Which actions stand beside a drop."""
-    return {
-        "has_replay": offers(request, REPLAY),
-        "may_operate": caller.may(Scope.OPERATE),
-        "has_quarantine": offers(request, QUARANTINE),
-        "may_see_rows": caller.may(Scope.ROWS),
-    }
 
 
 async def _drops_of(found_in: Stores, db_name: str, table_name: str, limit: int) -> Sequence[Item]:

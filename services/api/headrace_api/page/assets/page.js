@@ -67,50 +67,39 @@
     }
   };
 
-  const say = (near, text) => {
-    const place = near.closest("section, main").querySelector(".said") || document.querySelector(".said");
-    place.textContent = text;
+  const placeOf = (button) => button.parentElement.querySelector(".said") || button.closest("section").querySelector(".said");
+
+  const moved = ({ items: [{ service, by, message_ids: ids, complete }] }) => {
+    if (by === "move_task") return `All dead letters of the ${service} are on their way back to its inbox.`;
+    const what = ids.length === 1 ? "1 dead letter is" : `${ids.length} dead letters are`;
+    const told = ids.length ? `${what} back in the inbox of the ${service}.` : "It lies there no longer.";
+    return complete ? told : `${told} More may lie there: ask again.`;
   };
 
   // One key for each button, however often it is pressed: the API does the same thing once.
   const keys = new WeakMap();
 
-  const post = async (button) => {
+  const ask = (button) => {
     if (!keys.has(button)) keys.set(button, Array.from(crypto.getRandomValues(new Uint8Array(16)), (one) => one.toString(16).padStart(2, "0")).join(""));
+    const { post, body } = button.dataset;
+    return fetch(post, { method: "POST", body, headers: { "Content-Type": "application/json", "Idempotency-Key": keys.get(button) } });
+  };
+
+  const post = async (button) => {
+    const place = placeOf(button);
     button.disabled = true;
     try {
-      const answer = await fetch(button.dataset.post, { method: "POST", headers: { "Idempotency-Key": keys.get(button) } });
-      say(button, answer.ok ? button.dataset.done : await sentence(answer));
+      const answer = await ask(button);
+      place.textContent = answer.ok ? button.dataset.done || moved(await answer.json()) : await sentence(answer);
       button.disabled = answer.ok;
+      if (answer.ok && button.dataset.body) {
+        // The list is made anew, and what has the focus there goes.
+        place.focus();
+        document.getElementById("dead-letters").dispatchEvent(new Event("redriven"));
+      }
     } catch {
-      say(button, "The API cannot be reached at the moment. Try again.");
+      place.textContent = "The API cannot be reached at the moment. Try again.";
       button.disabled = false;
-    }
-  };
-
-  const cell = (name, text) => {
-    const made = document.createElement(name);
-    made.textContent = text === null || text === undefined ? "" : typeof text === "object" ? JSON.stringify(text) : String(text);
-    return made;
-  };
-
-  const letters = async (box) => {
-    const tell = (text) => box.replaceChildren(cell("p", text));
-    try {
-      const answer = await fetch(box.dataset.letters);
-      if (!answer.ok) return tell(await sentence(answer));
-      const { items } = await answer.json();
-      if (!items.length) return tell("No message lies in a dead-letter queue.");
-      const names = Object.keys(items[0]).slice(0, 6);
-      const table = document.createElement("table");
-      table.append(cell("caption", "Messages that every try failed on: headrace redrive moves them back."));
-      const head = table.createTHead().insertRow();
-      for (const name of names) head.append(Object.assign(cell("th", name.replaceAll("_", " ")), { scope: "col" }));
-      const body = table.createTBody();
-      for (const item of items) body.insertRow().append(...names.map((name) => cell("td", item[name])));
-      box.replaceChildren(table);
-    } catch {
-      tell("The API cannot be reached at the moment. Load this page again.");
     }
   };
 
@@ -130,10 +119,12 @@
   for (const name of ["htmx:sse:error", "htmx:sse:close", "htmx:error"]) {
     document.addEventListener(name, () => link("away", "Not connected; trying again"));
   }
+  document.addEventListener("htmx:error", ({ target }) => {
+    if (target.id === "dead-letters") target.textContent = "The API cannot be reached at the moment. Load this page again.";
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   addEventListener("resize", () => document.querySelectorAll(".chart.large").forEach(draw));
   setInterval(age, 10000);
   age();
   drawAll();
-  document.querySelectorAll("[data-letters]").forEach(letters);
 })();
