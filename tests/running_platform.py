@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -20,10 +21,13 @@ from psycopg import sql
 
 from headrace_local.platform import Platform, PlatformOptions
 from headrace_local.stack import Stack
+from headrace_local.supervisor import Listener, Process
 
 Result = TypeVar("Result")
 
 WITHIN_SECONDS = 60.0
+
+_NOBODY = Listener(lambda _name, _line: None, lambda _message: None, lambda: None)
 
 
 @dataclass
@@ -98,6 +102,23 @@ class RunningPlatform(Reached):
     """With the processes that it consists of."""
 
     platform: Platform
+    do: Callable[[Coroutine[Any, Any, None]], None]
+
+    @contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """A program that is away within the block, and that runs again after it."""
+        processes = self.platform.processes
+        place, gone = next((at, one) for at, one in enumerate(processes) if one.name == name)
+        self.do(gone.stop())
+        try:
+            yield
+        finally:
+            processes[place] = Process(gone.program, self._logs, _NOBODY)
+            self.do(processes[place].start())
+
+    @property
+    def _logs(self) -> Path:
+        return self.platform.options.data_dir.resolve() / "logs"
 
     def pids(self, program: str) -> list[int]:
         """The processes of a program that run at this moment."""
@@ -150,7 +171,7 @@ def running(options: PlatformOptions) -> Iterator[RunningPlatform]:
     try:
         platform = Platform(options)
         try:
-            yield RunningPlatform(do(platform.start()), platform)
+            yield RunningPlatform(do(platform.start()), platform, do)
         finally:
             do(platform.stop())
     finally:

@@ -195,6 +195,7 @@ async def test_what_cannot_be_reached_is_said_and_over_by_itself(
     tables = await client.get("/tables")
     assert (tables.status_code, tables.headers["retry-after"]) == (503, "5")
     assert "The warehouse cannot be reached" in tables.text
+    assert tables.headers["refresh"] == "5"
     log.is_away = True
     assert "The log cannot be reached" in (await client.get("/")).text
     log.is_away = False

@@ -17,10 +17,10 @@ from headrace_api.operations.events import HEARTBEAT_SECONDS, LONGEST_SECONDS, s
 from headrace_api.page.arrivals import Arrivals, Question, question
 from headrace_api.page.drop_view import Item, drop_line, summary
 from headrace_api.page.rendering import PageRoute, rendered
+from headrace_api.problems import unreachable
 from headrace_shared.errors import TransientError
 
 _CALM_SECONDS: Final = 1.0
-_TROUBLE: Final = "The log cannot be reached at the moment. This list goes on by itself."
 
 live: Final = APIRouter(route_class=PageRoute)
 
@@ -58,8 +58,8 @@ async def _told(
     told, more, trouble = "", 0, ""
     while time.monotonic() < until:
         if is_stale:
-            is_stale = not await _read(arrivals, found_in)
-            trouble = _TROUBLE if is_stale else ""
+            trouble = await _read(arrivals, found_in)
+            is_stale = bool(trouble)
         yield _message(arrivals_shown(arrivals, asked, told=told, more=more, trouble=trouble))
         await asyncio.sleep(_CALM_SECONDS)
         look = await listener.next(HEARTBEAT_SECONDS if not is_stale else _CALM_SECONDS)
@@ -76,12 +76,14 @@ def _taken(arrivals: Arrivals, moved: Sequence[Item]) -> tuple[str, int]:
     return summary([*changed, *without_room]), len(without_room)
 
 
-async def _read(arrivals: Arrivals, found_in: Stores) -> bool:
+async def _read(arrivals: Arrivals, found_in: Stores) -> str:
+    """Why they cannot be read, as a sentence; empty where they were."""
     try:
         await arrivals.read(found_in)
-    except TransientError:
-        return False
-    return True
+    except TransientError as error:
+        what = unreachable(str(error))
+        return f"{what} cannot be reached at the moment. This list goes on by itself."
+    return ""
 
 
 def _message(shown: Mapping[str, Any]) -> str:

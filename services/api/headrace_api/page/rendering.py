@@ -109,5 +109,9 @@ def _told(request: Request, error: ApiError) -> Response:
         return RedirectResponse(f"{SIGN_IN}?next={quote(asked, safe='')}", 303, HEADERS)
     response = view(request, "error.html", status=problem.status, problem=problem)
     if problem.status == 503:
-        response.headers["Retry-After"] = str(problems.RETRY_SECONDS)
+        seconds = str(problems.RETRY_SECONDS)
+        response.headers["Retry-After"] = seconds
+        if request.method == "GET":
+            # The browser asks again by itself, also without scripts, until the view is there.
+            response.headers["Refresh"] = seconds
     return response
