@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace_api.callers import ANYBODY, Caller, Scope, TablePattern
+from headrace_api.page import table_view
 from headrace_api.page.arrivals import SHOWN, Arrivals, question
 from headrace_api.page.drop_view import MARKS, drop_line, drop_view, state_word, was_lost
 from headrace_api.page.live import arrivals_shown
@@ -167,6 +168,8 @@ def test_charts_and_shares_of_a_table() -> None:
     assert chart_of(items).rows == [7, 7]
     assert bad_share(items) == share(13, 27)
     assert chart_of([]).label == "no loads yet"
+    assert chart_of([item(1)]).label == "1 load: 7 rows, 1.4 s from landing to loaded"
+    assert chart_of([item(2, rows_loaded=9), item(1)]).label.startswith("2 loads: 7 to 9 rows each")
 
 
 def test_the_time_line_marks_truncates_and_contracts() -> None:
@@ -189,12 +192,29 @@ def test_columns_tell_keys_and_nulls() -> None:
     assert [one.notes for one in columns_of(contract)] == ["key, not null", ""]
 
 
+def test_a_contracts_tests_are_told_without_what_is_usual() -> None:
+    usual = {"name": None, "not_null": "id", "severity": "error"}
+    named = {"name": "ids", "unique": ["id", "day"], "severity": "warn"}
+    assert table_view.tests_of({"tests": [usual, named]}) == [
+        "not_null: id",
+        "name: ids, unique: id, day, severity: warn",
+    ]
+
+
 def test_a_hostile_name_is_text_in_the_list() -> None:
     arrivals = Arrivals(question(), ANYBODY)
     arrivals.take([item(1, file=HOSTILE, key=f'dev/append/users/{HOSTILE}"')])
     html = rendered("_arrivals.html", **arrivals_shown(arrivals, question(), told=HOSTILE))
     assert "<img" not in html
     assert html.count("&lt;img src=x onerror=alert(1)&gt;") == 3
+
+
+def test_a_long_name_breaks_between_its_parts() -> None:
+    arrivals = Arrivals(question(), ANYBODY)
+    arrivals.take([item(1, file="part_of-2026.csv", table_name="user_data")])
+    html = rendered("_arrivals.html", **arrivals_shown(arrivals, question()))
+    assert ">part_<wbr>of-<wbr>2026.<wbr>csv</a>" in html
+    assert ">dev.<wbr>user_<wbr>data</a>" in html
 
 
 def test_the_list_is_capped_and_counts_the_rest() -> None:

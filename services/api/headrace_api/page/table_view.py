@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from headrace_api.page.drop_view import DropLine, Item, drop_line
 from headrace_api.page.words import Moment, count, moment, several, share
 from headrace_api.warehouse import StoredContract, Table
 from headrace_shared.log_schema import State
+
+_USUAL: Final = (("name", None), ("severity", "error"))
+"""What a kept contract says of a test that says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +106,7 @@ def chart_of(items: Sequence[Item]) -> Chart:
     seconds = [int(one.get("duration_ms") or 0) / 1_000 for one in loaded]
     label = "no loads yet"
     if loaded:
-        label = (
-            f"{several(len(loaded), 'load')}: {count(min(rows))} to {several(max(rows), 'row')} "
-            f"each, {min(seconds):.1f} to {max(seconds):.1f} s from landing to loaded"
-        )
+        label = f"{several(len(loaded), 'load')}: {_rows(rows)}, {_seconds(seconds)}"
     return Chart(at, rows, seconds, label)
 
 
@@ -162,6 +162,16 @@ def _on_line(item: Item, now: datetime) -> LineOfTime:
     return LineOfTime(drop_line(item, now), kind or "", notes.get((action or "", done), ""))
 
 
+def _rows(rows: Sequence[int]) -> str:
+    most = several(max(rows), "row")
+    return most if len(rows) == 1 else f"{count(min(rows))} to {most} each"
+
+
+def _seconds(seconds: Sequence[float]) -> str:
+    most = f"{max(seconds):.1f} s from landing to loaded"
+    return most if len(seconds) == 1 else f"{min(seconds):.1f} to {most}"
+
+
 def _bad(item: Item) -> int:
     reason = item.get("reason") or {}
     return int(item.get("rows_quarantined") or reason.get("bad_row_count") or 0)
@@ -170,7 +180,8 @@ def _bad(item: Item) -> int:
 def _test(test: Any) -> str:
     if not isinstance(test, Mapping):
         return str(test)
-    return ", ".join(f"{name}: {_plain(value)}" for name, value in test.items())
+    told = {name: value for name, value in test.items() if (name, value) not in _USUAL}
+    return ", ".join(f"{name}: {_plain(value)}" for name, value in told.items())
 
 
 def _plain(value: Any) -> str:

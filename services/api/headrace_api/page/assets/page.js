@@ -26,6 +26,8 @@
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+  const utc = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ");
+
   const draw = (box) => {
     const at = JSON.parse(box.dataset.at);
     if (at.length < 2) {
@@ -33,8 +35,10 @@
       return;
     }
     const large = box.classList.contains("large");
+    // A day's loads by the time of day, older ones by the day too; in UTC, as everywhere here.
+    const [from, to] = at.at(-1) - at[0] < 86400 ? [11, 19] : [5, 16];
     const axis = { stroke: color("--pico-muted-color"), grid: { stroke: color("--edge"), width: 1 }, ticks: { show: false } };
-    const line = (label, stroke, scale, more) => ({ label, stroke, scale, width: 1.5, points: { show: large, size: 4 }, ...more });
+    const line = (label, stroke, scale, more) => ({ label, stroke, scale, width: 1.5, value: (_, number) => number?.toLocaleString("en") ?? "", points: { show: large, size: 4 }, ...more });
     box.replaceChildren();
     new uPlot({
       width: box.clientWidth,
@@ -44,12 +48,12 @@
       // Equally far apart: loads come in bursts, and a burst would be one vertical stroke.
       scales: { x: { time: false }, rows: { range: (_, low, high) => [0, (high || 1) * 1.1] }, seconds: { range: (_, low, high) => [0, (high || 1) * 1.1] } },
       axes: large
-        ? [{ ...axis, size: 28, values: (_, ticks) => ticks.map((place) => (Number.isInteger(place) && at[place] ? new Date(at[place] * 1000).toLocaleTimeString() : "")) },
+        ? [{ ...axis, size: 28, values: (_, ticks) => ticks.map((place) => (Number.isInteger(place) && at[place] ? utc(at[place]).slice(from, to) : "")), label: "landed, UTC", labelSize: 16 },
            { ...axis, scale: "rows", size: 70, label: "rows", labelSize: 18 },
            { ...axis, scale: "seconds", side: 1, size: 50, label: "seconds", labelSize: 18, grid: { show: false } }]
         : [{ show: false }, { show: false, scale: "rows" }, { show: false, scale: "seconds" }],
       series: [
-        { label: "landed", value: (_, place) => (place == null ? "" : new Date(at[place] * 1000).toLocaleString()) },
+        { label: "landed", value: (_, place) => (place == null ? "" : `${utc(at[place])} UTC`) },
         line("rows", color("--chart-line"), "rows", { fill: `${color("--chart-line")}22` }),
         line("seconds", color("--chart-time"), "seconds", { dash: [4, 3] }),
       ],
