@@ -17,6 +17,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from headrace_local.demo_data import TABLES, prepare
 from headrace_local.platform import PlatformOptions
+from headrace_shared.facts import DropRouted
+from headrace_shared.testing.builders import a_drop, an_envelope
 from tests.browser.chromium import ARGUMENTS, EXECUTABLE, sign_in
 from tests.running_platform import RunningPlatform, eventually, running
 
@@ -38,7 +40,7 @@ _BATCHES: Final = (900, 1_400, 1_100, 2_300, 1_900, 4_200, 3_100, 3_600, 1_200, 
 
 
 def main() -> None:
-    """Starts a platform, drops, and takes the four pictures.
+    """Starts a platform, drops, and takes the pictures.
 
     Raises:
         SystemExit: a picture is larger than a README should carry.
@@ -51,8 +53,8 @@ def main() -> None:
             context = browser.new_context(viewport=_SIZE, color_scheme="light")
             sign_in(context, platform.stack)
             page = context.new_page()
-            for picture, path in _views(rejected):
-                _take(page, f"{platform.stack.api_url}{path}", FOLDER / f"{picture}.png")
+            for picture, path, height in _views(rejected):
+                _take(page, f"{platform.stack.api_url}{path}", FOLDER / f"{picture}.png", height)
             browser.close()
     large = [one.name for one in FOLDER.glob("page-*.png") if one.stat().st_size > MOST_BYTES]
     if large:
@@ -78,6 +80,10 @@ def stage(platform: RunningPlatform, folder: Path) -> str:
     _land(platform, "nyc/append/holidays/holidays.csv", files.holidays.read_bytes(), "waiting")
     mistakes = files.airports_with_mistakes.read_bytes()
     key = "nyc/append/airports/airports_with_mistakes.csv"
+    late = a_drop("nyc/append/weather/weather-february.csv")
+    for body in (an_envelope(DropRouted(drop=late)), '{"detail-type": "Object Created"'):
+        queue = platform.stack.dead_letter_queues["loader"]
+        platform.sqs.send_message(QueueUrl=queue, MessageBody=body)
     return str(_land(platform, key, mistakes, "rejected")["drop_id"])
 
 
@@ -85,21 +91,22 @@ def _options(folder: Path) -> PlatformOptions:
     return PlatformOptions(data_dir=folder / "headrace", ephemeral=True)
 
 
-def _views(rejected: str) -> Iterator[tuple[str, str]]:
-    yield "page-now", "/"
-    yield "page-tables", "/tables"
-    yield "page-drop", f"/drops/{rejected}"
-    yield "page-attention", "/attention"
-    yield "page-table", "/tables/sales/orders"
+def _views(rejected: str) -> Iterator[tuple[str, str, int]]:
+    yield "page-now", "/", 620
+    yield "page-tables", "/tables", 430
+    yield "page-drop", f"/drops/{rejected}", 610
+    yield "page-attention", "/attention", 870
+    yield "page-table", "/tables/sales/orders", 620
 
 
-def _take(page: Page, url: str, path: Path) -> None:
+def _take(page: Page, url: str, path: Path, height: int) -> None:
     page.goto(url)
     page.wait_for_load_state("load")
     if page.locator("#link").count():
         page.locator("#link[data-state=live]").wait_for()
-    if page.locator("[data-letters]").count():
-        page.locator("[data-letters] .dim").wait_for(state="detached")
+    if page.locator("#dead-letters").count():
+        page.locator("#dead-letters table").wait_for()
+    page.set_viewport_size({"width": _SIZE["width"], "height": height})
     page.screenshot(path=path)
 
 
