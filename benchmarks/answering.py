@@ -113,7 +113,7 @@ class Process:
 def _wrk(process: Process, path: str, key: str) -> Run:
     child = psutil.Process(process.pid)
     before = sum(child.cpu_times()[:2])
-    command = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{SECONDS}s", "--latency"]
+    command = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{SECONDS}s", "--timeout", "10s", "--latency"]
     header = ["-H", f"Authorization: Bearer {key}"]
     told = subprocess.run(
         [*command, *header, process.url + path], capture_output=True, text=True, check=True

@@ -21,7 +21,7 @@ from headrace_shared.api_keys import ApiKey
 from tests.behind_api import Behind
 from tests.real_parts import AwsStack
 
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 @dataclass
