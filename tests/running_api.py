@@ -22,6 +22,7 @@ from tests.behind_api import Behind
 from tests.real_parts import AwsStack
 
 START_SECONDS = 60
+"""Two or three of them are work; beside other tests, a process may long wait for its turn."""
 
 
 @dataclass
@@ -100,4 +101,5 @@ def _await_ready(api: RunningApi) -> None:
                 return
         except httpx.TransportError:
             time.sleep(0.05)
-    pytest.fail(f"the API did not start:\n{api.output.read_text()}")
+    how = "is not ready" if api.child.poll() is None else f"ended with {api.child.returncode}"
+    pytest.fail(f"the API {how}:\n{api.output.read_text()}")
