@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
 
+from headrace_api import warehouse
 from headrace_api.warehouse import PostgresReader
 from headrace_local import postgres
 from headrace_local.ports import free_port
@@ -25,7 +27,8 @@ HEAL_SECONDS = 20
 
 
 @contextmanager
-def running(program: Program) -> Iterator[None]:
+def running(program: Program) -> Iterator[int]:
+    """Its pid, while it runs."""
     child = subprocess.Popen(
         program.command,
         env=dict(program.env),
@@ -35,10 +38,24 @@ def running(program: Program) -> Iterator[None]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield
+        yield child.pid
     finally:
         child.send_signal(program.stop_signal)
         child.wait(timeout=program.stop_seconds)
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A server with all its backends."""
+    server = psutil.Process(pid)
+    stopped = [server, *server.children(recursive=True)]
+    for process in stopped:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in stopped:
+            process.resume()
 
 
 async def heals(reader: PostgresReader) -> None:
@@ -72,3 +89,18 @@ async def test_reader_comes_up_without_postgres_and_heals_after_each_restart(fol
             with running(program):
                 await heals(reader)
                 assert await reader.tables() == []
+
+
+async def test_server_that_hangs_is_away_until_it_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frozen, it keeps its connections, and ends no statement by a limit of its own."""
+    monkeypatch.setattr(warehouse, "_MARGIN_SECONDS", 0.3)
+    cluster, port = postgres.prepare(folder, fsync=False), free_port()
+    access = WarehouseAccess(cluster.dsn(port))
+    async with PostgresReader.open(access, connections=2, statement_timeout_seconds=0.2) as reader:
+        with running(postgres.postgres(cluster, port, fsync=False)) as pid:
+            await heals(reader)
+            with frozen(pid), pytest.raises(TransientError, match="it does not answer"):
+                await reader.ping()
+            await heals(reader)

@@ -6,6 +6,7 @@ that a question costs one round trip; the API comes up, and stays up, while Post
 
 from __future__ import annotations
 
+import asyncio
 import select
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -25,6 +26,17 @@ from headrace_shared.warehouse_access import WarehouseAccess
 
 _POOL_WAIT_SECONDS: Final = 3.0
 _CONNECT_SECONDS: Final = 3
+_MARGIN_SECONDS: Final = 5.0
+"""A question has its own time limit in the server. A server that keeps to none, frozen or cut off
+behind the network, is away so much later."""
+
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+_KEEPALIVES: Final = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 _COUNT_MILLISECONDS: Final = 500
 """An exact count is worth this much; beyond it the database's estimate serves."""
 
@@ -115,8 +127,11 @@ class Table:
 class PostgresReader:
     """Raises TransientError when the warehouse cannot be reached."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[AsyncConnection[Any]], statement_timeout_seconds: float
+    ) -> None:
         self._pool = pool
+        self._seconds = statement_timeout_seconds
 
     @classmethod
     @asynccontextmanager
@@ -128,7 +143,9 @@ class PostgresReader:
         async def conninfo() -> str:
             # What it raises, psycopg's pool logs as it does a refused connection.
             parameters = await access.parameters()
-            return make_conninfo(access.dsn, **parameters, connect_timeout=_CONNECT_SECONDS)
+            return make_conninfo(
+                access.dsn, **parameters, connect_timeout=_CONNECT_SECONDS, **_KEEPALIVES
+            )
 
         async def configure(connection: AsyncConnection[Any]) -> None:
             milliseconds = str(round(statement_timeout_seconds * 1000))
@@ -160,13 +177,19 @@ class PostgresReader:
         )
         await pool.open(wait=False)
         try:
-            yield cls(pool)
+            yield cls(pool, statement_timeout_seconds)
         finally:
             await pool.close()
 
-    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[Any]]:
-        """A connection for other adapters, whose transactions are read-only."""
-        return self._connection()
+    def connection(
+        self, seconds: float | None = None
+    ) -> AbstractAsyncContextManager[AsyncConnection[Any]]:
+        """A connection for other adapters, whose transactions are read-only.
+
+        Args:
+            seconds: how long its questions may take together, if not as long as one usually may.
+        """
+        return self._connection(seconds)
 
     def pool_figures(self) -> dict[str, int]:
         """What the pool says of itself at this moment, in psycopg's own words."""
@@ -289,12 +312,17 @@ class PostgresReader:
                 return []  # no loader has ever started here: there is no ledger yet
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection[Any]]:
+    async def _connection(
+        self, seconds: float | None = None
+    ) -> AsyncIterator[AsyncConnection[Any]]:
+        limit = _MARGIN_SECONDS + (self._seconds if seconds is None else seconds)
         try:
-            async with self._pool.connection() as connection:
+            async with self._pool.connection() as connection, asyncio.timeout(limit):
                 yield connection
         except psycopg.Error as error:
             raise TransientError(f"the warehouse: {error}") from error
+        except TimeoutError as error:
+            raise TransientError("the warehouse: it does not answer") from error
 
 
 async def _check(connection: AsyncConnection[Any]) -> None:

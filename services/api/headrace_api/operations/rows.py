@@ -209,7 +209,7 @@ async def _parts(form: Form, question: RowQuestion, found_in: Stores) -> AsyncGe
     limit = question.limit or downloads.most_rows
     head = csv_head(columns) if form is Form.CSV else ""
     asked = (query.text_rows if form is Form.CSV else query.json_lines)(question, limit)
-    async with found_in.warehouse.connection() as connection:
+    async with found_in.warehouse.connection(downloads.seconds) as connection:
         found = Rows(connection).stream(question, asked, downloads.most_rows, downloads.seconds)
         async with aclosing(found) as batches:
             async for batch in batches:
