@@ -74,11 +74,13 @@ def answering(platform: RunningPlatform) -> Iterator[Figure]:
             (ours, f"/v1/drops?table_name={_TABLE}", key),
             (bare, "/drops", key),
         )
+        rows = f"/v1/tables/dev/{_TABLE}/rows"
         yield from _beside(
-            f"`GET .../rows?username=`, of {ROWS:,} rows",
-            (ours, f"/v1/tables/dev/{_TABLE}/rows?username=user77", key),
+            f"`GET .../rows?username=`, one of {ROWS:,} rows",
+            (ours, f"{rows}?username=user77", key),
             (bare, "/rows?username=user77", key),
         )
+        yield from _beside("`GET .../rows`, a page of 50", (ours, rows, key), (bare, "/rows", key))
 
 
 Asked = tuple["Process", str, str]
