@@ -26,6 +26,8 @@ from headrace_local.supervisor import Listener, Process
 Result = TypeVar("Result")
 
 WITHIN_SECONDS = 60.0
+ANSWER_SECONDS = 30.0
+"""A question about all drops is two hundred of the emulator's, which answers one at a time."""
 
 _NOBODY = Listener(lambda _name, _line: None, lambda _message: None, lambda: None)
 
@@ -63,7 +65,7 @@ class Reached:
     def get(self, path: str) -> Any:
         headers = {"Authorization": f"Bearer {self.stack.api_key}"}
         asked = urllib.request.Request(f"{self.stack.api_url}{path}", headers=headers)
-        with urllib.request.urlopen(asked, timeout=10) as answer:
+        with urllib.request.urlopen(asked, timeout=ANSWER_SECONDS) as answer:
             return json.load(answer)
 
     def drop(self, key: str) -> dict[str, Any] | None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.error import HTTPError
 
 from headrace_local import postgres
 from headrace_local.api_keys import local_key, put_key
@@ -122,7 +121,8 @@ def applied(account: Account, terraform: Terraform, tag: str) -> Iterator[Applie
 
 
 def _answers(reached: Applied) -> bool:
-    with suppress(HTTPError):
+    # Refused, answered by the load balancer, or too slow: it has only begun.
+    with suppress(OSError):
         reached.get("/readyz")
         return True
     return False
