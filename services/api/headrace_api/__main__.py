@@ -5,7 +5,7 @@ from __future__ import annotations
 import uvicorn
 
 from headrace_api.app import make_app
-from headrace_api.operations.events import EndingStreams
+from headrace_api.server import Server
 from headrace_api.settings import ApiSettings
 from headrace_shared.logging import configure, get_logger
 from headrace_shared.settings import load_settings
@@ -25,7 +25,7 @@ def main() -> None:
         access_log=False,
         timeout_graceful_shutdown=5,
     )
-    EndingStreams(config, app).run()
+    Server(config, app).run()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -80,7 +79,6 @@ def make_app(settings: ApiSettings) -> FastAPI:
             app.state.figures.watch_pool(app.state.stores.warehouse.pool_figures)
             touching = asyncio.create_task(Liveness(settings.liveness_file).keep_touching())
             stack.callback(touching.cancel)
-            _leave_alone_what_stays()
             yield
 
     app = FastAPI(
@@ -108,13 +106,6 @@ def make_app(settings: ApiSettings) -> FastAPI:
         app.exception_handler(status)(_http_error)
     _add_middleware(app, settings)
     return app
-
-
-def _leave_alone_what_stays() -> None:
-    """Whatever is there when the process begins to serve is there until it ends: looking through
-    it for garbage, again and again, cost half of the time of a page of drops."""
-    gc.collect()
-    gc.freeze()
 
 
 def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:

@@ -7,10 +7,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final, cast
+from typing import Annotated, Final, cast
 
-import uvicorn
-from fastapi import APIRouter, FastAPI, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from headrace_api.authentication import Authenticator
@@ -23,9 +22,6 @@ from headrace_api.operations.common import ANSWERS, Reader
 from headrace_api.parameters import refuse_unknown
 from headrace_api.problems import ApiError, invalid_parameter
 from headrace_shared.errors import TransientError
-
-if TYPE_CHECKING:
-    import socket
 
 MEDIA_TYPE: Final = "text/event-stream"
 HEARTBEAT_SECONDS: Final = 15.0
@@ -152,17 +148,3 @@ async def _told(listener: Listener, wanted: Wanted) -> AsyncIterator[str]:
             yield f"event: trouble\ndata: {json.dumps({'detail': look.trouble})}\n\n"
         is_troubled = look.trouble is not None
         yield "".join(map(written, filter(wanted, look.moved))) or ": still here\n\n"
-
-
-class EndingStreams(uvicorn.Server):
-    """A server that ends its streams at once when it is told to stop: else it would wait for
-    readers who never go."""
-
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
-        super().__init__(config)
-        self._app = app
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn does, after the streams have ended."""
-        cast("Feed", self._app.state.feed).end()
-        await super().shutdown(sockets)
