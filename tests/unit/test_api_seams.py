@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any, Self, cast
 from uuid import UUID
 
@@ -98,6 +99,7 @@ def app(keys: FakeKeys) -> FastAPI:
     )
     made.state.authenticator = Bearers(cast("Any", keys), None)
     made.state.stores = Stores(cast("Any", FakeLog()), cast("Any", None), Cursors("a secret"))
+    made.state.means = SimpleNamespace(bus=None, kept_rows=None, queues={})
     return made
 
 
