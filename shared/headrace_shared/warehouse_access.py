@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from headrace_shared.aws import AwsClients
     from headrace_shared.settings import WarehouseSettings
 
+KEEPALIVES: Final = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""Of a client's connections: one that the network has cut off ends within seconds.
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS"""
+
 _READ_SECONDS: Final = 5.0
 """With all its retries, a client that reaches nothing (a network without an endpoint for Secrets
 Manager) takes longer than the loader waits for a connection, and nobody would be told why."""

@@ -22,7 +22,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from headrace_shared.errors import TransientError
 from headrace_shared.log_schema import State
-from headrace_shared.warehouse_access import WarehouseAccess
+from headrace_shared.warehouse_access import KEEPALIVES, WarehouseAccess
 
 _POOL_WAIT_SECONDS: Final = 3.0
 _CONNECT_SECONDS: Final = 3
@@ -30,13 +30,6 @@ _MARGIN_SECONDS: Final = 5.0
 """A question has its own time limit in the server. A server that keeps to none, frozen or cut off
 behind the network, is away so much later."""
 
-# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
-_KEEPALIVES: Final = {
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
 _COUNT_MILLISECONDS: Final = 500
 """An exact count is worth this much; beyond it the database's estimate serves."""
 
@@ -144,7 +137,7 @@ class PostgresReader:
             # What it raises, psycopg's pool logs as it does a refused connection.
             parameters = await access.parameters()
             return make_conninfo(
-                access.dsn, **parameters, connect_timeout=_CONNECT_SECONDS, **_KEEPALIVES
+                access.dsn, **parameters, connect_timeout=_CONNECT_SECONDS, **KEEPALIVES
             )
 
         async def configure(connection: AsyncConnection[Any]) -> None:

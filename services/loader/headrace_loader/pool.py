@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from headrace_shared.errors import HeadraceError
-from headrace_shared.warehouse_access import WarehouseAccess
+from headrace_shared.warehouse_access import KEEPALIVES, WarehouseAccess
 
 _WAIT_SECONDS: Final = 20.0
 """More than a secret and a server may take together to say no."""
@@ -20,13 +20,7 @@ _WAIT_SECONDS: Final = 20.0
 # A partition of the network leaves a backend in COPY holding its locks for 20 minutes and more,
 # whatever the statement time-outs; keepalives on both sides end it in seconds.
 # https://www.postgresql.org/docs/current/runtime-config-connection.html#RUNTIME-CONFIG-TCP-SETTINGS
-_KEEPALIVES: Final = {
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
+_CONNECTING: Final = {"connect_timeout": 5, **KEEPALIVES}
 
 
 class WarehousePool(AsyncConnectionPool[AsyncConnection[Any]]):
@@ -87,7 +81,7 @@ class WarehousePool(AsyncConnectionPool[AsyncConnection[Any]]):
     async def _latest_conninfo(self) -> str:
         with self.remembering():
             parameters = await self._access.parameters()
-            return make_conninfo(self._access.dsn, **parameters, **_KEEPALIVES)
+            return make_conninfo(self._access.dsn, **parameters, **_CONNECTING)
 
 
 def _remembered_by(pool: WarehousePool) -> type[AsyncConnection[Any]]:
