@@ -72,6 +72,29 @@ def test_any_content_is_sealed_for_its_question(
             CURSORS.unseal(cursor, others)
 
 
+@pytest.mark.parametrize("stray", [" ", "\n", "!", ".", "~", "é", "=", "+"])
+@pytest.mark.parametrize("place", [0, 7, None])
+def test_cursor_with_a_stray_character_is_refused(stray: str, place: int | None) -> None:
+    cursor = CURSORS.write(UUID(int=7), {})
+    end = len(cursor) if place is None else place
+    with pytest.raises(CursorError):
+        CURSORS.read(cursor[:end] + stray + cursor[end:], {})
+
+
+def test_cursor_in_another_spelling_is_refused() -> None:
+    cursors = [CURSORS.write(UUID(int=number), {}) for number in range(100)]
+    spelled = [one.replace("-", "+").replace("_", "/") for one in cursors]
+    for other in set(spelled) - set(cursors):
+        with pytest.raises(CursorError):
+            CURSORS.read(other, {})
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 15, b"x" * 17])
+def test_sealed_content_that_is_no_drop_id_is_refused(content: bytes) -> None:
+    with pytest.raises(CursorError):
+        CURSORS.read(CURSORS.seal(content, {}), {})
+
+
 def test_cursor_needs_no_escaping_in_a_url() -> None:
     cursor = CURSORS.write(UUID(int=2**128 - 1), {})
     assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")

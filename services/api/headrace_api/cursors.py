@@ -8,7 +8,6 @@ caller does not see, and its id tells when that landed.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import secrets
@@ -58,7 +57,7 @@ class Cursors:
         """Any content as a cursor."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = self._cipher.encrypt(nonce, content, _question(filters))
-        return base64.urlsafe_b64encode(_VERSION + nonce + sealed).decode().rstrip("=")
+        return _written(_VERSION + nonce + sealed)
 
     def unseal(self, cursor: str, filters: Mapping[str, str | None]) -> bytes:
         """The content again.
@@ -66,10 +65,7 @@ class Cursors:
         Raises:
             CursorError: it was edited, or made for other filters.
         """
-        try:
-            sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            raise CursorError("not a cursor") from None
+        sealed = _bytes(cursor)
         nonce = sealed[len(_VERSION) :][:_NONCE_BYTES]
         if not sealed.startswith(_VERSION) or len(nonce) < _NONCE_BYTES:
             raise CursorError("not a cursor")
@@ -82,3 +78,18 @@ class Cursors:
 
 def _question(filters: Mapping[str, str | None]) -> bytes:
     return _VERSION + json.dumps(dict(filters), sort_keys=True).encode()
+
+
+def _written(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+
+def _bytes(cursor: str) -> bytes:
+    try:
+        sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    except ValueError:
+        raise CursorError("not a cursor") from None
+    # The decoder skips strange characters: only the one spelling that we write is a cursor.
+    if _written(sealed) != cursor:
+        raise CursorError("not a cursor")
+    return sealed
