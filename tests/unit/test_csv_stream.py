@@ -16,6 +16,7 @@ from headrace_loader.csv_stream import (
     in_utf8,
     open_csv,
     parse_record,
+    record_of,
     refuse_end_marker,
     without_end_marker,
 )
@@ -218,3 +219,19 @@ def test_end_marker_in_whole_lines_is_refused(lines: bytes) -> None:
 @pytest.mark.parametrize("lines", [b"", b"\\.,1\n", b"1,\\.\n", b"\\..\n"])
 def test_what_only_looks_like_an_end_marker_is_not(lines: bytes) -> None:
     refuse_end_marker(lines)
+
+
+DIALECTS = st.builds(
+    CsvFormat,
+    delimiter=st.sampled_from(",;\t|"),
+    quote=st.sampled_from("\"'"),
+    escape=st.sampled_from([None, "\\", "^"]),
+)
+
+
+@given(
+    dialect=DIALECTS,
+    fields=st.lists(st.text(st.sampled_from("ab ,;\t|\"'\\^\r\n")), min_size=1, max_size=4),
+)
+def test_record_written_is_read_as_the_same_fields(dialect: CsvFormat, fields: list[str]) -> None:
+    assert parse_record(record_of(fields, dialect).encode(), dialect) == tuple(fields)

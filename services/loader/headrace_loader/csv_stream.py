@@ -242,16 +242,17 @@ def csv_reader(lines: Iterable[str], dialect: CsvFormat) -> _csv.Reader:
 
 def record_of(fields: Iterable[str], dialect: CsvFormat) -> str:
     """A record of these fields, without its line end."""
-    written = io.StringIO()
+    # The writer quotes what its own line end has: so a line end within a field is quoted.
+    line_end, written = "\r\n", io.StringIO()
     csv.writer(
         written,
         delimiter=dialect.delimiter,
         quotechar=dialect.quote,
         doublequote=dialect.escape_character == dialect.quote,
         escapechar=None if dialect.escape_character == dialect.quote else dialect.escape_character,
-        lineterminator="",
+        lineterminator=line_end,
     ).writerow(fields)
-    return written.getvalue()
+    return written.getvalue().removesuffix(line_end)
 
 
 def _record_pattern(dialect: CsvFormat) -> re.Pattern[bytes]:
