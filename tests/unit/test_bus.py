@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any, cast
 
 import pytest
@@ -44,9 +45,17 @@ def a_bus(client: ScriptedClient) -> EventBridgeBus:
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how long the bus waited, each time: no time passes here."""
+    asked: list[float] = []
     real_sleep = asyncio.sleep
-    monkeypatch.setattr(asyncio, "sleep", lambda _: real_sleep(0))
+
+    def sleep(seconds: float) -> Awaitable[None]:
+        asked.append(seconds)
+        return real_sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return asked
 
 
 async def test_facts_go_in_calls_of_ten_and_say_what_they_are() -> None:
@@ -110,3 +119,16 @@ async def test_facts_too_large_for_one_call_are_shared_over_several() -> None:
         for entries in client.calls
     )
     assert len(client.calls) == 4
+
+
+async def test_facts_that_are_accepted_at_once_wait_for_nothing(waits: list[float]) -> None:
+    await a_bus(ScriptedClient()).publish(some_facts(3))
+    assert waits == []
+
+
+async def test_refused_fact_waits_longer_each_time(waits: list[float]) -> None:
+    client, facts = ScriptedClient(), some_facts(1)
+    client.refusals[encode(facts[0])] = 2
+    await a_bus(client).publish(facts)
+    assert len(waits) == 2
+    assert 0 < waits[0] < waits[1]

@@ -56,6 +56,28 @@ def test_contract_survives_being_stored() -> None:
             b'{"columns": [{"name": "a", "type": "int"}], "format": {"delimiter": ";;"}}',
             "/format/delimiter",
         ),
+        (
+            b'{"columns": [{"name": "a", "type": "int", "formats": ["%d.%m.%Y"]}]}',
+            "/columns/0: formats are for dates and times, not for integer",
+        ),
+        (
+            b'{"columns": [{"name": "a", "type": "json"}], "primary_key": ["a"]}',
+            "primary_key: 'a' is json, which has no equality; use jsonb",
+        ),
+        (
+            (
+                b'{"columns": [{"name": "a", "type": "int"}, {"name": "gone", "type": "text"}], '
+                b'"primary_key": ["a"], "delete_flag": "gone"}'
+            ),
+            "delete_flag: 'gone' must be a boolean column",
+        ),
+        (
+            (
+                b'{"columns": [{"name": "a", "type": "int"}, {"name": "gone", "type": "boolean"}], '
+                b'"delete_flag": "gone"}'
+            ),
+            "delete_flag: keys are removed by primary_key, which is missing",
+        ),
         (b" " * 1_048_577, "1,048,576 bytes"),
     ],
 )

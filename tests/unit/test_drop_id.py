@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from headrace_shared.drop import drop_id, drop_id_bounds, landing_time
+from headrace_shared.drop import Drop, drop_id, drop_id_bounds, landing_time
 from headrace_shared.log_schema import RECENT_SHARDS, recent_partition, recent_partitions
+from headrace_shared.testing.builders import a_drop
 
 moments = st.integers(86_400, 2**32 - 10_000).map(
     lambda seconds: datetime.fromtimestamp(seconds + 0.25, UTC)
@@ -91,3 +95,55 @@ def test_recent_partition_is_one_of_its_month(moment: datetime, key: str) -> Non
     partitions = recent_partitions(moment.date())
     assert len(partitions) == RECENT_SHARDS
     assert recent_partition(an_id(moment, key=key)) in partitions
+
+
+@pytest.mark.parametrize(
+    ("event", "drop_id_always"),
+    [
+        (
+            {
+                "landed_at": datetime(2026, 11, 20, 12, 34, 56, 789_000, tzinfo=UTC),
+                "sequencer": "006B00DEADBEEF12345",
+                "bucket": "lake",
+                "key": "dev/append/t/a.csv",
+                "version_id": "v1",
+                "etag": "e",
+            },
+            "6b003e70-dead-8bee-bc48-d3bca16683ac",
+        ),
+        (
+            {
+                "landed_at": datetime(1970, 1, 1, tzinfo=UTC),
+                "sequencer": None,
+                "bucket": "b",
+                "key": "k",
+                "version_id": None,
+                "etag": "e",
+            },
+            "00000000-0000-8000-8000-0196ffaf3568",
+        ),
+        (
+            {
+                "landed_at": datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC),
+                "sequencer": "FFFFFFFFFFFFFFFF",
+                "bucket": "Ü",
+                "key": "dev/upsert/größe/日本.csv",
+                "version_id": None,
+                "etag": "d41d8cd98f00b204e9800998ecf8427e",
+            },
+            "ffffffff-ffff-8fff-bffc-015ce99832d3",
+        ),
+    ],
+    ids=["in the middle", "first second", "last second"],
+)
+def test_same_event_gives_same_id_in_every_version(
+    event: dict[str, Any], drop_id_always: str
+) -> None:
+    # Ledgers and logs hold ids of earlier versions: these three never change.
+    assert str(drop_id(**event)) == drop_id_always
+
+
+def test_drop_without_a_time_zone_is_refused() -> None:
+    document = a_drop("dev/append/t/a.csv").model_dump() | {"landed_at": datetime(2026, 11, 20)}  # noqa: DTZ001 - the fault
+    with pytest.raises(ValidationError, match="time zone"):
+        Drop.model_validate(document)

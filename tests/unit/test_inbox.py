@@ -276,6 +276,8 @@ async def test_permanent_error_is_told_and_the_message_deleted() -> None:
         await b.clock.advance(0)
         assert [fact.detail_type for fact in b.bus.published] == ["Drop Rejected"]
         assert b.deleted() == ["a"]
+        [failure] = b.handler.failures
+        assert (failure.attempt, failure.final, failure.retry_in_seconds) == (1, True, 0)
 
 
 async def test_permanent_error_that_cannot_be_told_is_tried_again() -> None:

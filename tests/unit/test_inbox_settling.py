@@ -30,6 +30,14 @@ class SlowQueue(FakeQueue):
         await super().hide(message, seconds)
 
 
+class SlowToDelete(FakeQueue):
+    """Takes its time to delete."""
+
+    async def delete(self, message: Message) -> None:
+        await self.clock.sleep(5)
+        await super().delete(message)
+
+
 class SpeechlessHandler:
     """Cannot tell of a failure: a bug in the telling."""
 
@@ -115,3 +123,16 @@ async def test_hand_back_is_not_cut_off_when_there_is_no_grace() -> None:
     queue.send("late")
     await ended(clock, stop, running)
     assert queue.record == [("hide", "late", 0)]
+
+
+async def test_delete_under_way_is_not_cut_off_when_the_grace_is_over() -> None:
+    clock = FakeClock()
+    queue = SlowToDelete(clock)
+    queue.send("a")
+    stop, running = started(queue, clock, lambda: clock.sleep(1))
+    await clock.advance(2)
+    stop.set()
+    for _ in range(100):  # the grace period is real time: let its end cancel the work
+        await asyncio.sleep(0)
+    await ended(clock, stop, running)
+    assert queue.record == [("delete", "a", None)]

@@ -153,3 +153,45 @@ def test_empty_lines_are_rows_of_a_single_column_alone() -> None:
     assert [fields for *_, fields in sent(batches([b"a,b\n\n1,2\n\n"], (ONE, TWO)))] == [["1", "2"]]
     told: list[Any] = [fields for *_, fields in sent(batches([b"a\n\n1\n"], (ONE,)))]
     assert told == [[None], ["1"]]
+
+
+def test_header_comes_after_comments_longer_than_a_block() -> None:
+    comments = b"# one comment, longer than a block\n# and another one\n"
+    found = batches([comments, b"a,b\n1,x\n"], (ONE, TWO), CsvFormat(comment="#"))
+    assert len(found) > 1
+    assert sent(found) == [(1, 4, len(comments) + 4, ["1", "x"])]
+
+
+def test_value_as_long_as_the_null_text_is_a_value() -> None:
+    strict = Column(name="b", type="text", nullable=False)
+    found = batches([b"a,b\n1,ABCD\n2,NULL\n"], (ONE, strict), CsvFormat(null="NULL"))
+    assert [fields for *_, fields in sent(found)] == [["1", "ABCD"]]
+    assert bad(found) == [(2, 3, "null")]
+
+
+def test_nul_byte_costs_its_own_row_and_is_named_with_its_place() -> None:
+    found = batches([b"a,b\n1,x\n2,y\0\0z\n3,\0\n4,w\n"], (ONE, TWO))
+    assert bad(found) == [(2, 3, "bad_encoding"), (3, 4, "bad_encoding")]
+    faults = [fault.reason for batch in found for one in batch.bad for fault in one.faults]
+    assert ["byte position 11" in faults[0], "byte position 17" in faults[1]] == [True, True]
+    assert [fields for *_, fields in sent(found)] == [["1", "x"], ["4", "w"]]
+
+
+def test_nul_byte_in_a_comment_costs_nothing() -> None:
+    found = batches([b"#\0\na,b\n1,x\n"], (ONE, TWO), CsvFormat(comment="#"))
+    assert (bad(found), len(sent(found))) == ([], 1)
+
+
+def test_quote_not_closed_in_a_comment_costs_no_row() -> None:
+    found = batches([b'a,b\n1,x\n# 2" pipe\n2,y\n3,"z"\n'], (ONE, TWO), CsvFormat(comment="#"))
+    assert bad(found) == []
+    assert [fields for *_, fields in sent(found)] == [["1", "x"], ["2", "y"], ["3", "z"]]
+
+
+def test_records_come_out_as_soon_as_a_block_is_there() -> None:
+    batcher = CsvBatcher(Layout(PLAIN, (ONE, TWO)), header=True, most_bytes=MOST)
+    rows = [batcher.feed(b"%d,x\n" % number) for number in range(1_000)]
+    waiting = 0
+    for found in rows:
+        waiting = 0 if found else waiting + 1
+        assert waiting * len(b"999,x\n") <= 4 * structure.SCAN_BYTES

@@ -155,3 +155,19 @@ def test_paths(path: str, steps: tuple[str | int, ...]) -> None:
 def test_what_is_no_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="is no path"):
         json_path(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "raws"),
+    [
+        (b'[{"a": 1},, {"a": 3}]', [b'{"a": 1}', b"", b'{"a": 3}']),
+        (b'[{"a": 1}, ]', [b'{"a": 1}', b""]),
+        (b"[ , ]", [b"", b""]),
+        (b"[ ]", []),
+    ],
+)
+def test_empty_element_is_a_record_of_its_own(content: bytes, raws: list[bytes]) -> None:
+    for place in range(len(content)):
+        found = records(Elements((), MOST), [content[:place], content[place:]])
+        assert [one.raw for one in found] == raws
+        assert [one.number for one in found] == list(range(1, len(raws) + 1))
