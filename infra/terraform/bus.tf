@@ -97,12 +97,12 @@ module "replayed" {
 module "routed" {
   source          = "./modules/rule"
   name            = "${var.name}-loader"
-  description     = "Routed drops, and drops to be unloaded, go to the loader"
+  description     = "Routed drops, and drops to be reverted, go to the loader"
   bus_name        = aws_cloudwatch_event_bus.facts.name
   target_id       = "loader"
   target_arn      = module.loader.inbox_arn
   dead_letter_arn = aws_sqs_queue.undelivered.arn
-  pattern         = { source = ["headrace"], "detail-type" = ["Drop Routed", "Unload Requested"] }
+  pattern         = { source = ["headrace"], "detail-type" = ["Drop Routed", "Revert Requested"] }
 }
 
 module "told" {

@@ -2,7 +2,7 @@
 
 locals {
   inbox_services = ["router", "loader", "logger"]
-  good_states    = ["loaded", "superseded", "unloaded"]
+  good_states    = ["loaded", "superseded", "reverted"]
   bad_states     = ["rejected", "failed"]
 
   # Widths are of CloudWatch's grid of 24.

@@ -37,7 +37,7 @@ STYLES: Final = {
     State.LOADED: "green",
     State.REJECTED: "red",
     State.SUPERSEDED: "magenta",
-    State.UNLOADED: "magenta",
+    State.REVERTED: "magenta",
     State.FAILED: "bold red",
 }
 
@@ -105,7 +105,7 @@ def _cell(text: str, width: int) -> Text:
 
 def _rows(journey: Journey) -> str:
     item = journey.item
-    if item is not None and item.state is State.UNLOADED:
+    if item is not None and item.state is State.REVERTED:
         return "" if item.rows_removed is None else f"{rows_word(item.rows_removed)} out"
     if item is None or item.state is not State.LOADED:
         return _sent(journey) if journey.landed is None else ""
@@ -150,7 +150,7 @@ def item_reason(item: DropItem) -> RenderableType | None:
         )
     if item.state is State.LOADED and item.rows_quarantined:
         return _set_aside(item, where)
-    if item.reason is None or item.state in (State.LOADED, State.UNLOADED):
+    if item.reason is None or item.state in (State.LOADED, State.REVERTED):
         return None
     return reason_block(item.reason, where)
 

@@ -163,7 +163,7 @@ def _rows_facts(item: DropStory) -> list[tuple[str, str]]:
             ("rows", f"{count(item.rows_loaded or 0)} loaded, {quarantined} quarantined"),
             *_tests_facts(item),
         ]
-    if item.state is State.UNLOADED and item.rows_removed is not None:
+    if item.state is State.REVERTED and item.rows_removed is not None:
         return [("rows", f"{count(item.rows_removed)} taken out of the table")]
     return []
 

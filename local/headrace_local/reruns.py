@@ -66,7 +66,7 @@ class Tally:
         """One more."""
         self.states[item.state] += 1
         if item.state is goal:
-            self.rows += (item.rows_removed if goal is State.UNLOADED else item.rows_loaded) or 0
+            self.rows += (item.rows_removed if goal is State.REVERTED else item.rows_loaded) or 0
 
 
 class Reruns:

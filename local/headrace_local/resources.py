@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from headrace_shared import api_keys, log_schema
-from headrace_shared.facts import SOURCE, DropRouted, ReplayRequested, UnloadRequested
+from headrace_shared.facts import SOURCE, DropRouted, ReplayRequested, RevertRequested
 
 REGION: Final = "us-east-1"
 DEFAULT_PREFIX: Final = "headrace"
@@ -169,7 +169,7 @@ def _rules(prefix: str, bucket: Bucket) -> tuple[Rule, ...]:
     }
     routed = {
         "source": [SOURCE],
-        "detail-type": [DropRouted.detail_type, UnloadRequested.detail_type],
+        "detail-type": [DropRouted.detail_type, RevertRequested.detail_type],
     }
     replayed = {"source": [SOURCE], "detail-type": [ReplayRequested.detail_type]}
     every_fact = {"source": [SOURCE]}

@@ -13,7 +13,7 @@ from typing import Final
 from headrace_local.api_client import DropItem
 from headrace_local.errors import PlatformError, UserError
 from headrace_shared.drop import Action, Drop
-from headrace_shared.facts import ReplayRequested, UnloadRequested
+from headrace_shared.facts import ReplayRequested, RevertRequested
 from headrace_shared.identifiers import RULE, safe_identifier, safe_schema
 from headrace_shared.log_schema import END_STATES, State
 from headrace_shared.reruns import later_run, replay_request
@@ -35,10 +35,10 @@ def replay_of(item: DropItem, run: int) -> ReplayRequested:
     return replay_request(drop_of(item), run)
 
 
-def unload_of(item: DropItem, run: int) -> UnloadRequested:
+def revert_of(item: DropItem, run: int) -> RevertRequested:
     """The fact that asks for the rows of a drop to be taken out."""
     drop = drop_of(item)
-    return UnloadRequested(drop=drop, run=run, traceparent=traceparent(drop.drop_id))
+    return RevertRequested(drop=drop, run=run, traceparent=traceparent(drop.drop_id))
 
 
 def requested(item: DropItem, run: int) -> DropItem:
@@ -76,7 +76,7 @@ def drop_of(item: DropItem) -> Drop:
     )
 
 
-def check_unloadable(item: DropItem) -> None:
+def check_revertable(item: DropItem) -> None:
     """Whether the rows of the drop can be taken out of its table.
 
     Raises:
@@ -93,9 +93,9 @@ def check_unloadable(item: DropItem) -> None:
         raise UserError(
             f"The drop is {item.state}: it has not come to its end.",
             where,
-            f"Wait for it, and unload it then: headrace show {item.drop_id}",
+            f"Wait for it, and revert it then: headrace show {item.drop_id}",
         )
-    if item.state not in (State.LOADED, State.UNLOADED):
+    if item.state not in (State.LOADED, State.REVERTED):
         raise UserError(
             f"The drop is {item.state}: no row of it is in its table.",
             where,

@@ -30,7 +30,7 @@ CATALOGUE: Final[dict[str, str]] = {
     "load.repeated": "The ledger had the drop already; its end fact is published again.",
     "load.refused": "COPY refused a file; it is read again, and its bad rows are found.",
     "drop.superseded": "A later truncate had overtaken the drop.",
-    "drop.unloaded": "The rows of a drop were taken out of its table.",
+    "drop.reverted": "The rows of a drop were taken out of its table.",
     "drops.reopened": "Drops that were read under another contract are routed again.",
     "contract.inferred": "A table without a contract got one from its first file.",
     "contract.applied": "A table was made or changed by its contract.",

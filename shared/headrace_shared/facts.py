@@ -151,16 +151,16 @@ class ReplayRequested(_Fact):
     as_landed: bool = False
 
 
-class UnloadRequested(_Fact):
+class RevertRequested(_Fact):
     """Somebody wants the rows of a drop out of its table; `run` is the request."""
 
-    detail_type: ClassVar[str] = "Unload Requested"
+    detail_type: ClassVar[str] = "Revert Requested"
 
 
-class DropUnloaded(_Fact):
+class DropReverted(_Fact):
     """The rows of a drop are out of its table, until a replay."""
 
-    detail_type: ClassVar[str] = "Drop Unloaded"
+    detail_type: ClassVar[str] = "Drop Reverted"
 
     attempt: int
     rows_removed: int
@@ -175,8 +175,8 @@ Fact = (
     | DropSuperseded
     | ContractApplied
     | ReplayRequested
-    | UnloadRequested
-    | DropUnloaded
+    | RevertRequested
+    | DropReverted
 )
 
 FACTS: dict[str, type[Fact]] = {
@@ -190,8 +190,8 @@ FACTS: dict[str, type[Fact]] = {
         DropSuperseded,
         ContractApplied,
         ReplayRequested,
-        UnloadRequested,
-        DropUnloaded,
+        RevertRequested,
+        DropReverted,
     )
 }
 

@@ -50,15 +50,15 @@ class State(StrEnum):
     LOADED = "loaded"
     REJECTED = "rejected"
     SUPERSEDED = "superseded"
-    UNLOADED = "unloaded"
+    REVERTED = "reverted"
     FAILED = "failed"
 
 
 END_STATES: Final = frozenset(
-    {State.LOADED, State.REJECTED, State.SUPERSEDED, State.UNLOADED, State.FAILED}
+    {State.LOADED, State.REJECTED, State.SUPERSEDED, State.REVERTED, State.FAILED}
 )
 
-ATTENTION_STATES: Final = frozenset(State) - {State.LOADED, State.SUPERSEDED, State.UNLOADED}
+ATTENTION_STATES: Final = frozenset(State) - {State.LOADED, State.SUPERSEDED, State.REVERTED}
 """Not ended, or ended badly: the drops that the sparse index `attention` holds."""
 
 _PLACE: Final = {
@@ -70,7 +70,7 @@ _PLACE: Final = {
     State.LOADED: (3, 0),
     State.REJECTED: (3, 0),
     State.SUPERSEDED: (3, 0),
-    State.UNLOADED: (3, 0),
+    State.REVERTED: (3, 0),
 }
 
 _RUN: Final = 10_000_000
@@ -83,7 +83,7 @@ def state_order(state: State, attempt: int, run: int = 0) -> int:
 
     The tries of a load follow one another; a final failure comes after them, because a redrive
     can still bring the drop to one of the ends, which nothing follows but another run: a replay,
-    an unload, or a contract that came late.
+    a revert, or a contract that came late.
     """
     phase, step = _PLACE[state]
     place = phase * 1_000_000 + step

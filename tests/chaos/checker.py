@@ -64,16 +64,16 @@ def drop_id(landed: Landed) -> UUID:
     return UUID(int=int(text[:48] + "1000" + text[48:60] + "10" + text[60:], 2))
 
 
-def expected(drops: Iterable[Drop], unloaded: Collection[UUID]) -> dict[str, Expected]:
+def expected(drops: Iterable[Drop], reverted: Collection[UUID]) -> dict[str, Expected]:
     """What each table must hold.
 
     Args:
-        unloaded: the drops whose rows were taken out on request.
+        reverted: the drops whose rows were taken out on request.
     """
     tables: dict[str, list[Drop]] = {}
     for drop in sorted(drops, key=lambda one: one.drop_id):
         tables.setdefault(drop.file.table, []).append(drop)
-    return {table: _applied(ordered, unloaded) for table, ordered in tables.items()}
+    return {table: _applied(ordered, reverted) for table, ordered in tables.items()}
 
 
 def differences(
@@ -100,7 +100,7 @@ def differences(
     return told
 
 
-def _applied(drops: Sequence[Drop], unloaded: Collection[UUID]) -> Expected:
+def _applied(drops: Sequence[Drop], reverted: Collection[UUID]) -> Expected:
     table, versions = Expected(), Counter[str]()
     brought: dict[str, set[UUID]] = {}
     for place, drop in enumerate(drops):
@@ -116,7 +116,7 @@ def _applied(drops: Sequence[Drop], unloaded: Collection[UUID]) -> Expected:
         gone = brought.get(file.key, set()) if contract.policy == "replace" else set()
         table.rows = _merged(table.rows, drop, gone)
         brought.setdefault(file.key, set()).add(drop.drop_id)
-    table.rows = Counter({row: n for row, n in table.rows.items() if row[4] not in unloaded})
+    table.rows = Counter({row: n for row, n in table.rows.items() if row[4] not in reverted})
     return table
 
 

@@ -33,9 +33,9 @@ LOADERS: Final = 3
 PREFIX: Final = "headrace"
 ACCOUNT: Final = "000000000000"
 
-_ENDS: Final = frozenset({"loaded", "rejected", "superseded", "unloaded"})
+_ENDS: Final = frozenset({"loaded", "rejected", "superseded", "reverted"})
 _REST_SECONDS: Final = 240
-_UNLOAD_SHARE: Final = 0.02
+_REVERT_SHARE: Final = 0.02
 _COMMAND_SECONDS: Final = 180
 
 
@@ -66,7 +66,7 @@ class Report:
     deliveries: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     blows: Counter[str] = field(default_factory=Counter)
-    unloaded: int = 0
+    reverted: int = 0
     redriven: int = 0
     repaired: int = 0
     rows: int = 0
@@ -94,7 +94,7 @@ class Report:
             f"deliveries  {self.deliveries:,}",
             f"faults      {sum(self.faults.values()):,}: {_counted(self.faults)}",
             f"blows       {sum(self.blows.values()):,}: {_counted(self.blows)}",
-            f"requests    {self.unloaded} unloads, {self.redriven} redriven",
+            f"requests    {self.reverted} reverts, {self.redriven} redriven",
             f"repaired    {self.repaired} by verify",
             f"rows        {self.rows:,}",
             f"longest     {self.longest_recovery_seconds:.1f} s without a drop that ended",
@@ -152,7 +152,7 @@ class _Run:
         self._tell = tell
         self._random = random.Random(plan.seed)
         self._files: dict[tuple[str, str], list[File]] = {}
-        self._unloaded: set[UUID] = set()
+        self._reverted: set[UUID] = set()
         self._report = Report(plan)
         session = boto3.Session(
             platform.stack.aws_access_key_id,
@@ -190,8 +190,8 @@ class _Run:
             self._upload(file)
         while (passed := time.monotonic() - started) < self._plan.seconds:
             self._upload(world.next())
-            if self._random.random() < _UNLOAD_SHARE:
-                self._unload_one()
+            if self._random.random() < _REVERT_SHARE:
+                self._revert_one()
             self._witness.hear()
             ahead = self._uploads() / self._plan.files_per_second - passed
             time.sleep(max(0.0, ahead * self._random.uniform(0, 2)))
@@ -206,17 +206,17 @@ class _Run:
     def _uploads(self) -> int:
         return sum(map(len, self._files.values()))
 
-    def _unload_one(self) -> None:
+    def _revert_one(self) -> None:
         loaded = [
             one
             for one in self._platform.get("/v1/drops?limit=50&state=loaded")["items"]
-            if one["action"] == "append" and UUID(one["drop_id"]) not in self._unloaded
+            if one["action"] == "append" and UUID(one["drop_id"]) not in self._reverted
         ]
         if loaded:
             chosen = self._random.choice(loaded)["drop_id"]
-            if self._headrace("unload", chosen, "--no-wait").returncode == 0:
-                self._unloaded.add(UUID(chosen))
-                self._report.unloaded += 1
+            if self._headrace("revert", chosen, "--no-wait").returncode == 0:
+                self._reverted.add(UUID(chosen))
+                self._report.reverted += 1
 
     def _come_to_rest(self) -> None:
         started = time.monotonic()
@@ -264,7 +264,7 @@ class _Run:
         report.faults = self._proxy.faults
         report.rows = sum(rows.total() for rows in found.values())
         report.ends = Counter(outcomes.values())
-        report.wrong = differences(expected(drops, self._unloaded), found, outcomes)
+        report.wrong = differences(expected(drops, self._reverted), found, outcomes)
         report.unended += [
             f"{ident} {ends[ident][0]}: the ledger says {end}, the log {log.get(ident)}"
             for ident, end in outcomes.items()

@@ -55,11 +55,11 @@ def held(row: Row, drop: UUID) -> Held:
     return (*row, drop)
 
 
-def model(*files: File, unloaded: set[UUID] | None = None) -> Counter[Held]:
+def model(*files: File, reverted: set[UUID] | None = None) -> Counter[Held]:
     """What the table holds after a contract and these files, whose drop ids are 1, 2, 3."""
     landed = [Drop(UUID(int=number), file) for number, file in enumerate(files, 1)]
     first = Drop(UUID(int=0), contract())
-    return expected([*reversed(landed), first], unloaded or set())["t"].rows
+    return expected([*reversed(landed), first], reverted or set())["t"].rows
 
 
 def test_model_applies_the_drops_one_by_one() -> None:
@@ -73,7 +73,7 @@ def test_model_applies_the_drops_one_by_one() -> None:
         data("append", row(1), row(None), row(3)),
         data("upsert", row(1, "new"), row(None, "new"), row(3, removed=True)),
     ) == Counter([held(row(1, "new"), SECOND), held(row(None, "new"), SECOND)])
-    assert model(data("append", row(1)), data("append", row(2)), unloaded={FIRST}) == Counter(
+    assert model(data("append", row(1)), data("append", row(2)), reverted={FIRST}) == Counter(
         [held(row(2), SECOND)]
     )
 

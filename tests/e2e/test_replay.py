@@ -1,4 +1,4 @@
-"""`headrace replay`, `unload`, `dead` and `redrive` on a running platform, as a user types them."""
+"""`headrace replay`, `revert`, `dead` and `redrive` on a running platform, as a user types them."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_rejected_drop_that_is_replayed_unmended_is_rejected_again(
     assert drop["sequencer"]
 
 
-def test_loaded_drop_is_unloaded_and_replayed_and_its_neighbours_stay(
+def test_loaded_drop_is_reverted_and_replayed_and_its_neighbours_stay(
     platform: RunningPlatform, headrace: CommandLine
 ) -> None:
     platform.contract("back")
@@ -129,13 +129,13 @@ def test_loaded_drop_is_unloaded_and_replayed_and_its_neighbours_stay(
         platform.await_state(f"dev/append/back/{name}.csv", "loaded")["drop_id"] for name in "ab"
     ]
 
-    told = headrace.json("unload", ids[0])
-    assert (told["state"], told["rows_removed"]) == ("unloaded", 2)
+    told = headrace.json("revert", ids[0])
+    assert (told["state"], told["rows_removed"]) == ("reverted", 2)
     assert platform.count("dev.back") == 1
 
-    already = headrace("unload", ids[0])
+    already = headrace("revert", ids[0])
     assert already.returncode == 0
-    assert "unloaded already" in already.stdout
+    assert "reverted already" in already.stdout
 
     told = headrace.json("replay", ids[0])
     assert (told["state"], told["rows_loaded"]) == ("loaded", 2)
@@ -145,15 +145,15 @@ def test_loaded_drop_is_unloaded_and_replayed_and_its_neighbours_stay(
     assert headrace("replay", *ids).returncode == 0
     assert platform.count("dev.back") == 3
     states = [step["state"] for step in platform.get(f"/v1/drops/{ids[0]}")["timeline"]]
-    assert states.index("unloaded") > states.index("loaded")
+    assert states.index("reverted") > states.index("loaded")
     assert states[-1] == "loaded"
 
 
-def test_contract_is_not_unloaded(platform: RunningPlatform, headrace: CommandLine) -> None:
+def test_contract_is_not_reverted(platform: RunningPlatform, headrace: CommandLine) -> None:
     platform.contract("kept")
     drop = platform.drop("dev/schema/kept/contract.json")
     assert drop is not None
-    done = headrace("unload", drop["drop_id"])
+    done = headrace("revert", drop["drop_id"])
     assert done.returncode == 2
     assert done.stderr.startswith("error: A contract has no rows")
 

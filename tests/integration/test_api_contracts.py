@@ -111,9 +111,9 @@ async def test_drop_that_waits_for_its_new_run_does_not_count_as_ended(
     assert after["drops_by_state"]["loaded"] == 2, "two contracts; the rows are to be read anew"
 
 
-async def test_unloaded_drop_is_counted_as_such(api: Api, road: Road) -> None:
+async def test_reverted_drop_is_counted_as_such(api: Api, road: Road) -> None:
     await road.bring(road.land_contract())
     drop = road.land("dev/append/users/a.csv", "id\n1\n")
     await road.bring(drop)
-    await road.loading.unload(drop, 1_795_176_240_123)
-    assert (await api.get("/v1/tables/dev/users"))["drops_by_state"] == {"loaded": 1, "unloaded": 1}
+    await road.loading.revert(drop, 1_795_176_240_123)
+    assert (await api.get("/v1/tables/dev/users"))["drops_by_state"] == {"loaded": 1, "reverted": 1}

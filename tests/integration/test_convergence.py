@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from headrace_loader.outcomes import Applied, Loaded, Rejected, Superseded, Unloaded
+from headrace_loader.outcomes import Applied, Loaded, Rejected, Reverted, Superseded
 from headrace_shared.drop import Drop
 from headrace_shared.errors import TransientError
 from tests.road import CONTRACT, EPOCH, Road
@@ -213,38 +213,38 @@ async def test_replay_of_a_loaded_drop_mends_its_rows(road: Road) -> None:
     assert [row[0] for row in road.rows()] == [1, 2]
 
 
-async def test_unload_takes_rows_out_and_replay_brings_them_back(road: Road) -> None:
+async def test_revert_takes_rows_out_and_replay_brings_them_back(road: Road) -> None:
     await road.contract()
     kept = road.land("dev/append/users/a.csv", "id\n1\n")
     drop = road.land("dev/append/users/b.csv", "id\n2\n3\n")
     for each in (kept, drop):
         await road.bring(each)
-    unloaded = await road.loading.unload(drop, request_at(50))
-    assert unloaded == Unloaded(2, 2, run=request_at(50))
+    reverted = await road.loading.revert(drop, request_at(50))
+    assert reverted == Reverted(2, 2, run=request_at(50))
     assert [row[0] for row in road.rows()] == [1]
-    assert isinstance(await road.bring(drop), Unloaded)
+    assert isinstance(await road.bring(drop), Reverted)
     await road.bring(drop, request=request_at(60))
     assert [row[0] for row in road.rows()] == [1, 2, 3]
-    late = await road.loading.unload(drop, request_at(55))
+    late = await road.loading.revert(drop, request_at(55))
     assert isinstance(late, Loaded)
     assert [row[0] for row in road.rows()] == [1, 2, 3]
 
 
-async def test_unloaded_upsert_has_still_taken_away_what_it_replaced(road: Road) -> None:
+async def test_reverted_upsert_has_still_taken_away_what_it_replaced(road: Road) -> None:
     await road.contract(**KEYED)
     late = road.land("dev/append/users/a.csv", "id,name\n1,a\n2,a\n")
     upsert = road.land("dev/upsert/users/b.csv", "id,name\n1,b\n")
     await road.bring(upsert)
-    await road.loading.unload(upsert, request_at(50))
+    await road.loading.revert(upsert, request_at(50))
     await road.bring(late)
     assert names(road) == [(2, "a")]
 
 
-async def test_unload_of_a_drop_that_is_still_on_its_way_waits(road: Road) -> None:
+async def test_revert_of_a_drop_that_is_still_on_its_way_waits(road: Road) -> None:
     await road.contract()
     drop = road.land("dev/append/users/a.csv", "id\n1\n")
     with pytest.raises(TransientError):
-        await road.loading.unload(drop, request_at(50))
+        await road.loading.revert(drop, request_at(50))
 
 
 async def test_upsert_without_a_key_is_rejected(road: Road) -> None:
@@ -291,7 +291,7 @@ async def test_upsert_that_is_rejected_after_all_gives_its_keys_back(road: Road)
     assert names(road) == [(3, "a"), (4, "c")]
 
 
-async def test_unload_waits_for_a_drop_that_is_about_to_be_loaded_again(road: Road) -> None:
+async def test_revert_waits_for_a_drop_that_is_about_to_be_loaded_again(road: Road) -> None:
     await road.contract()
     drop = road.land("dev/append/users/a.csv", "id\n1\n")
     await road.bring(drop)
@@ -300,17 +300,17 @@ async def test_unload_waits_for_a_drop_that_is_about_to_be_loaded_again(road: Ro
             "update headrace.ledger set reopened_at = now() where drop_id = %s", [drop.drop_id]
         )
     with pytest.raises(TransientError):
-        await road.loading.unload(drop, request_at(50))
+        await road.loading.revert(drop, request_at(50))
     await road.bring(drop)
-    assert isinstance(await road.loading.unload(drop, request_at(50)), Unloaded)
+    assert isinstance(await road.loading.revert(drop, request_at(50)), Reverted)
     assert road.rows() == []
 
 
-async def test_older_replay_behind_an_unload_still_chooses_the_contract(road: Road) -> None:
+async def test_older_replay_behind_an_revert_still_chooses_the_contract(road: Road) -> None:
     await road.contract(allowed_operations=["schema", "truncate"])
     drop = road.land("dev/append/users/a.csv", "id\n1\n")
     await road.bring(drop)
     await road.contract()
-    await road.loading.unload(drop, request_at(60))
-    assert isinstance(await road.bring(drop, request=request_at(50)), Unloaded)
+    await road.loading.revert(drop, request_at(60))
+    assert isinstance(await road.bring(drop, request=request_at(50)), Reverted)
     assert road.rows() == []

@@ -18,7 +18,7 @@ from headrace_router.handler import RouterHandler
 from headrace_shared.aws import AwsClients
 from headrace_shared.drop import Drop
 from headrace_shared.errors import TransientError
-from headrace_shared.facts import DropRouted, Fact, ReplayRequested, UnloadRequested
+from headrace_shared.facts import DropRouted, Fact, ReplayRequested, RevertRequested
 from headrace_shared.testing.builders import a_message, an_envelope
 from headrace_shared.warehouse_access import WarehouseAccess
 from headrace_verifier.differences import Difference, Kind
@@ -104,9 +104,9 @@ class Platform:
                 again = await self.road.loading.load(fact.drop, 1, fact.request)
                 await self.tell(fact, End(fact, 1, 5).fact(again))
 
-    async def unload(self, drop: Drop, run: int) -> None:
-        asked = UnloadRequested(drop=drop, run=run)
-        outcome = await self.road.loading.unload(drop, run)
+    async def revert(self, drop: Drop, run: int) -> None:
+        asked = RevertRequested(drop=drop, run=run)
+        outcome = await self.road.loading.revert(drop, run)
         await self.tell(asked, End(asked, 1, 5).fact(outcome))
 
     async def obey(self, facts: Sequence[Fact]) -> None:
@@ -159,7 +159,7 @@ async def a_history(platform: Platform) -> list[Drop]:
     ]
     for drop in drops:
         await platform.carry(drop)
-    await platform.unload(drops[-1], run=int(datetime.now(UTC).timestamp() * 1000))
+    await platform.revert(drops[-1], run=int(datetime.now(UTC).timestamp() * 1000))
     return drops
 
 

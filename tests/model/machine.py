@@ -35,7 +35,7 @@ _WRONG_COUNTS: Final = """
             (select count(*) from {table} where _drop_id = drop_id) as number,
             drop_id < coalesce((select drop_id from headrace.ledger
                 where db_name = {db} and table_name = {name} and action = 'truncate'
-                  and outcome in ('loaded', 'unloaded') order by drop_id desc limit 1),
+                  and outcome in ('loaded', 'reverted') order by drop_id desc limit 1),
                 '00000000-0000-0000-0000-000000000000') as behind
         from headrace.ledger
         where db_name = {db} and table_name = {name} and action <> 'schema'
@@ -49,7 +49,7 @@ _WRONG_COUNTS: Final = """
 class Message:
     """Something that a loader is asked to do."""
 
-    kind: Literal["load", "unload"]
+    kind: Literal["load", "revert"]
     drop: Drop
     request: int = 0
 
@@ -94,8 +94,8 @@ class Machine(RuleBasedStateMachine):
     def land_contract(self, table: int, contract: Contract, second: int) -> None:
         self._land(self.tables[table], "schema", "contract.json", contract, max(second, 1))
 
-    @rule(which=st.integers(0), ago=st.integers(1, 30), unloads=st.booleans())
-    def ask(self, which: int, ago: int, unloads: bool) -> None:
+    @rule(which=st.integers(0), ago=st.integers(1, 30), reverts=st.booleans())
+    def ask(self, which: int, ago: int, reverts: bool) -> None:
         drops = [one for one in self.drops if one.action != "schema"]
         if not drops:
             return
@@ -103,18 +103,18 @@ class Machine(RuleBasedStateMachine):
         moment = EPOCH + timedelta(seconds=LAST_SECOND + ago)
         run = int(moment.timestamp() * 1000)
         known = self.requests.get(
-            drop.drop_id, Request(0, unloads=False, contract_order=drop.drop_id)
+            drop.drop_id, Request(0, reverts=False, contract_order=drop.drop_id)
         )
         if run == known.run:
             return
         order = known.contract_order
-        if not unloads:
+        if not reverts:
             order = max(order, drop_id_bounds(None, moment)[1])
         latest = max(known.run, run)
         self.requests[drop.drop_id] = Request(
-            latest, unloads if latest == run else known.unloads, order
+            latest, reverts if latest == run else known.reverts, order
         )
-        self._send(Message("unload" if unloads else "load", drop, run))
+        self._send(Message("revert" if reverts else "load", drop, run))
 
     @rule(which=st.integers(0))
     def deliver_again(self, which: int) -> None:
@@ -213,8 +213,8 @@ class Machine(RuleBasedStateMachine):
         """What has to be delivered next: the message itself, where it has to wait."""
         drop = message.drop
         try:
-            if message.kind == "unload":
-                outcome = await loader.unload(drop, message.request)
+            if message.kind == "revert":
+                outcome = await loader.revert(drop, message.request)
             else:
                 outcome = await loader.load(drop, 1, message.request)
             if not (outcome.reopens or outcome.repeated):

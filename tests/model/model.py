@@ -55,7 +55,7 @@ def expected(landed: Sequence[Landed], requests: Mapping[UUID, Request]) -> Expe
             brought = [row for row in last.values() if row[2] != "t"]
         later = [other for place, other in contracts if place > read_at and other != contract]
         rows += [(k, _left_of(v, later), d, one.drop_id) for k, v, d in brought]
-    gone = {drop_id for drop_id, request in requests.items() if request.unloads}
+    gone = {drop_id for drop_id, request in requests.items() if request.reverts}
     return Expected(Counter(row for row in rows if row[3] not in gone), frozenset(rejected))
 
 

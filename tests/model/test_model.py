@@ -80,7 +80,7 @@ async def forgets(*asked: Any) -> Claim:
     if isinstance(claimed, Claim):
         return replace(claimed, before=None)
     _, drop, _, request = asked
-    return Claim(claimed.run, ledger.contract_order(drop, request), unloaded=False, before=None)
+    return Claim(claimed.run, ledger.contract_order(drop, request), reverted=False, before=None)
 
 
 async def sees_no_truncate(*asked: Any) -> Standing:

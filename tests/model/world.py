@@ -86,11 +86,11 @@ class Landed:
 
 @dataclass(frozen=True)
 class Request:
-    """The latest replay or unload of a drop. `contract_order`: the place by which its contract is
+    """The latest replay or revert of a drop. `contract_order`: the place by which its contract is
     chosen, for which the latest replay counts."""
 
     run: int
-    unloads: bool
+    reverts: bool
     contract_order: UUID = field(compare=False)
 
 

@@ -205,8 +205,8 @@ def test_later_run_is_timed_from_its_request() -> None:
     facts = {"run": run, "updated_at": ended, "duration_ms": 86_400_240}
     assert an_item(state="loaded", **facts).took_ms == 240
     assert an_item(state="loading", **facts).took_ms == 86_400_240
-    told = text_of(story(a_story(state="unloaded", rows_removed=7, **facts), NOW))
-    assert "240 ms from the request to unloaded" in told
+    told = text_of(story(a_story(state="reverted", rows_removed=7, **facts), NOW))
+    assert "240 ms from the request to reverted" in told
     assert "7 taken out of the table" in told
 
 

@@ -18,9 +18,9 @@ from headrace_local.errors import UserError
 from headrace_local.fact_bus import BusTarget
 from headrace_local.replay_command import Selection, replay
 from headrace_local.reruns import WAVE, Asking, Reruns
-from headrace_local.runs import replay_of, unload_of
-from headrace_local.unload_command import unload
-from headrace_shared.facts import Fact, ReplayRequested, UnloadRequested
+from headrace_local.revert_command import revert
+from headrace_local.runs import replay_of, revert_of
+from headrace_shared.facts import Fact, ReplayRequested, RevertRequested
 from headrace_shared.log_schema import State
 
 MOMENT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -171,14 +171,14 @@ def test_api_that_goes_away_is_told() -> None:
         reruns(platform, patience=0.01).run([item])
 
 
-def test_unloaded_drop_tells_how_many_rows_went(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reverted_drop_tells_how_many_rows_went(capsys: pytest.CaptureFixture[str]) -> None:
     item = an_item(state=State.LOADED)
-    platform = FakePlatform(item, ends=State.UNLOADED)
-    asking = Asking(unload_of, State.UNLOADED, ASKED)
+    platform = FakePlatform(item, ends=State.REVERTED)
+    asking = Asking(revert_of, State.REVERTED, ASKED)
     assert reruns(platform, asking=asking).run([item]) == 0
-    assert isinstance(platform.asked[0], UnloadRequested)
+    assert isinstance(platform.asked[0], RevertRequested)
     told = capsys.readouterr().out
-    assert told.startswith("unloaded ")
+    assert told.startswith("reverted ")
     assert "2 rows out" in told
 
 
@@ -196,7 +196,7 @@ def test_drop_that_changed_its_state_by_this_very_replay_has_had_its_turn() -> N
 def wired(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands speak to the fake."""
     target = BusTarget("headrace", "http://api")
-    for module in ("replay_command", "unload_command"):
+    for module in ("replay_command", "revert_command"):
         place = f"headrace_local.{module}"
         monkeypatch.setattr(f"{place}.find_bus", lambda *_: target)
         monkeypatch.setattr(f"{place}.events_client", lambda _: None)
@@ -264,31 +264,31 @@ def test_mistaken_replay_is_refused_before_anything_is_asked(arguments: dict[str
         replay(**arguments)
 
 
-def test_nothing_is_unloaded_if_one_of_the_drops_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_reverted_if_one_of_the_drops_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     items = [an_item(state=State.LOADED), an_item(state=State.REJECTED)]
-    platform = FakePlatform(*items, ends=State.UNLOADED)
+    platform = FakePlatform(*items, ends=State.REVERTED)
     wired(platform, monkeypatch)
     with pytest.raises(UserError, match="no row of it"):
-        unload([str(item.drop_id) for item in items])
+        revert([str(item.drop_id) for item in items])
     assert not platform.asked
 
 
 def test_drop_named_twice_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     item = an_item(state=State.LOADED)
-    platform = FakePlatform(item, ends=State.UNLOADED)
+    platform = FakePlatform(item, ends=State.REVERTED)
     wired(platform, monkeypatch)
     with pytest.raises(typer.Exit) as ended:
-        unload([str(item.drop_id)] * 2)
+        revert([str(item.drop_id)] * 2)
     assert (ended.value.exit_code, len(platform.asked)) == (0, 1)
 
 
-def test_unloaded_drop_is_said_to_be_unloaded_already(
+def test_reverted_drop_is_said_to_be_reverted_already(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    item = an_item(state=State.UNLOADED)
+    item = an_item(state=State.REVERTED)
     platform = FakePlatform(item)
     wired(platform, monkeypatch)
     with pytest.raises(typer.Exit) as ended:
-        unload([str(item.drop_id)])
+        revert([str(item.drop_id)])
     assert (ended.value.exit_code, platform.asked) == (0, [])
-    assert "unloaded already" in capsys.readouterr().out
+    assert "reverted already" in capsys.readouterr().out

@@ -11,15 +11,15 @@ import pytest
 from headrace_local.api_client import DropItem
 from headrace_local.errors import PlatformError, UserError
 from headrace_local.runs import (
-    check_unloadable,
+    check_revertable,
     drop_of,
     end_states,
     moment_named,
     next_run,
     replay_of,
     requested,
+    revert_of,
     table_named,
-    unload_of,
 )
 from headrace_shared.drop import Action, Drop
 from headrace_shared.log_schema import State
@@ -79,7 +79,7 @@ def test_api_that_does_not_tell_what_the_object_is_is_too_old(missing: str) -> N
         drop_of(an_item(**{missing: None}))
 
 
-@pytest.mark.parametrize("make", [replay_of, unload_of])
+@pytest.mark.parametrize("make", [replay_of, revert_of])
 def test_request_bears_its_run_and_the_trace_of_the_drop(make: Any) -> None:
     item = an_item()
     fact = make(item, 17)
@@ -98,9 +98,9 @@ def test_requested_drop_is_no_longer_at_its_end() -> None:
     assert (item.state, item.run, item.ended) == (State.REQUESTED, ASKED, False)
 
 
-@pytest.mark.parametrize("state", [State.LOADED, State.UNLOADED])
-def test_loaded_and_unloaded_drops_can_be_unloaded(state: State) -> None:
-    check_unloadable(an_item(state=state))
+@pytest.mark.parametrize("state", [State.LOADED, State.REVERTED])
+def test_loaded_and_reverted_drops_can_be_reverted(state: State) -> None:
+    check_revertable(an_item(state=state))
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_loaded_and_unloaded_drops_can_be_unloaded(state: State) -> None:
         ({"state": State.FAILED}, "no row of it"),
     ],
 )
-def test_drop_without_rows_is_not_unloaded(changes: dict[str, Any], why: str) -> None:
+def test_drop_without_rows_is_not_reverted(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(UserError, match=why):
-        check_unloadable(an_item(**changes))
+        check_revertable(an_item(**changes))
 
 
 def test_table_is_named_with_its_database_in_any_case() -> None:

@@ -13,17 +13,17 @@ from headrace_shared.facts import (
     FACTS,
     ContractApplied,
     DropRejected,
+    DropReverted,
     DropRouted,
     DropSuperseded,
-    DropUnloaded,
     Fact,
     LoadFailed,
     LoadStarted,
     LoadSucceeded,
     ReplayRequested,
+    RevertRequested,
     Stage,
     UnknownFactError,
-    UnloadRequested,
     decode,
     encode,
 )
@@ -43,8 +43,8 @@ EVERY: tuple[Fact, ...] = (
     DropSuperseded(drop=a_drop(), attempt=1, superseded_by=UUID(int=7)),
     ContractApplied(drop=a_drop(), attempt=1, changes=("table created",), duration_ms=5),
     ReplayRequested(drop=a_drop(), run=1_795_176_240_123),
-    UnloadRequested(drop=a_drop(), run=1_795_176_240_123),
-    DropUnloaded(drop=a_drop(), run=1_795_176_240_123, attempt=1, rows_removed=3),
+    RevertRequested(drop=a_drop(), run=1_795_176_240_123),
+    DropReverted(drop=a_drop(), run=1_795_176_240_123, attempt=1, rows_removed=3),
 )
 
 

@@ -30,7 +30,7 @@ COMMANDS = (
     "rebuild",
     "quarantine",
     "replay",
-    "unload",
+    "revert",
     "dead",
     "redrive",
     "keys",

@@ -49,12 +49,12 @@ def test_router_hears_of_replays_and_of_objects_created_in_this_lake_alone() -> 
     }
 
 
-def test_loader_hears_routed_drops_and_unloads_and_logger_every_fact() -> None:
+def test_loader_hears_routed_drops_and_reverts_and_logger_every_fact() -> None:
     found = describe()
     (loader,), (logger,) = found.rules_to("loader"), found.rules_to("logger")
     assert loader.pattern == {
         "source": ["headrace"],
-        "detail-type": ["Drop Routed", "Unload Requested"],
+        "detail-type": ["Drop Routed", "Revert Requested"],
     }
     assert logger.pattern == {"source": ["headrace"]}
 

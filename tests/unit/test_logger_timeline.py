@@ -14,16 +14,16 @@ from headrace_logger.states import Item, applied, update_for
 from headrace_shared.facts import (
     ContractApplied,
     DropRejected,
+    DropReverted,
     DropRouted,
     DropSuperseded,
-    DropUnloaded,
     Fact,
     LoadFailed,
     LoadStarted,
     LoadSucceeded,
     ReplayRequested,
+    RevertRequested,
     Stage,
-    UnloadRequested,
 )
 from headrace_shared.reasons import Reason
 from headrace_shared.testing.builders import EPOCH, a_drop
@@ -54,8 +54,8 @@ LOADED = LoadSucceeded(**at(3000), attempt=3, rows_loaded=7, bytes=10, duration_
 APPLIED = ContractApplied(**at(3000), attempt=3, changes=("made it",), duration_ms=9)
 REJECTED = DropRejected(**at(3000), attempt=3, stage=Stage.TRANSFORM, reason=REASON)
 SUPERSEDED = DropSuperseded(**at(3000), attempt=3, superseded_by=LATER)
-UNLOAD = UnloadRequested(**at(5000), run=5000)
-UNLOADED = DropUnloaded(**at(5100), run=5000, attempt=1, rows_removed=7)
+REVERT = RevertRequested(**at(5000), run=5000)
+REVERTED = DropReverted(**at(5100), run=5000, attempt=1, rows_removed=7)
 REPLAY = ReplayRequested(**at(9000), run=9000)
 REFUSED = DropRejected(**at(9100), run=9000, attempt=1, stage=Stage.LOAD, reason=REASON)
 
@@ -116,7 +116,7 @@ def test_fact_is_written_with_what_it_says(fact: Fact, expected: dict[str, Any])
     assert {name: item.get(name) for name in expected} == expected
 
 
-RUNS: list[Fact] = [LOADED, UNLOAD, UNLOADED, REPLAY, REFUSED]
+RUNS: list[Fact] = [LOADED, REVERT, REVERTED, REPLAY, REFUSED]
 
 
 @pytest.mark.parametrize("last", RUNS, ids=lambda fact: fact.detail_type)
@@ -133,9 +133,9 @@ def test_runs_of_a_drop_end_alike_in_whatever_order_facts_come(
     }
 
 
-def test_unloaded_drop_tells_how_many_rows_went() -> None:
-    item = folded(LOADED, UNLOAD, UNLOADED)
-    assert (item["state"], item["rows_removed"], item["rows_loaded"]) == ("unloaded", 7, 0)
+def test_reverted_drop_tells_how_many_rows_went() -> None:
+    item = folded(LOADED, REVERT, REVERTED)
+    assert (item["state"], item["rows_removed"], item["rows_loaded"]) == ("reverted", 7, 0)
     assert (item["run"], "load_ms" in item) == (5000, False)
 
 

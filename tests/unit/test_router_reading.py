@@ -13,8 +13,8 @@ from headrace_shared.facts import (
     Fact,
     LoadStarted,
     ReplayRequested,
+    RevertRequested,
     UnknownFactError,
-    UnloadRequested,
 )
 from headrace_shared.testing.builders import a_drop, an_envelope, an_s3_event
 
@@ -46,7 +46,7 @@ def test_replay_of_a_version_that_knew_no_runs_is_a_first_run() -> None:
     "fact",
     [
         DropRouted(drop=a_drop()),
-        UnloadRequested(drop=a_drop()),
+        RevertRequested(drop=a_drop()),
         LoadStarted(drop=a_drop(), attempt=1),
     ],
     ids=lambda fact: fact.detail_type,

@@ -16,16 +16,16 @@ from headrace_shared.drop import landing_time
 from headrace_shared.facts import (
     ContractApplied,
     DropRejected,
+    DropReverted,
     DropRouted,
     DropSuperseded,
-    DropUnloaded,
     Fact,
     LoadFailed,
     LoadStarted,
     LoadSucceeded,
     ReplayRequested,
+    RevertRequested,
     Stage,
-    UnloadRequested,
 )
 from headrace_shared.log_schema import State
 from headrace_shared.reasons import Reason
@@ -146,8 +146,8 @@ ENDS = [
         DropSuperseded(**at(LONG_AGO), attempt=1, superseded_by=UUID(int=7)),
     ),
     (
-        an_entry(State.UNLOADED, rows_removed=3),
-        DropUnloaded(**at(LONG_AGO), attempt=1, rows_removed=3),
+        an_entry(State.REVERTED, rows_removed=3),
+        DropReverted(**at(LONG_AGO), attempt=1, rows_removed=3),
     ),
 ]
 
@@ -209,11 +209,11 @@ def test_log_that_is_ahead_has_the_drop_done_again_in_a_later_run() -> None:
     assert found.repair.run > REQUEST
 
 
-def test_log_that_is_ahead_of_an_unload_has_it_unloaded_again() -> None:
-    item = logged(DropUnloaded(**at(LONG_AGO, run=REQUEST), attempt=1, rows_removed=3))
+def test_log_that_is_ahead_of_an_revert_has_it_reverted_again() -> None:
+    item = logged(DropReverted(**at(LONG_AGO, run=REQUEST), attempt=1, rows_removed=3))
     found = judge_entry(an_entry(), item, GRACE)
     assert found is not None
-    assert isinstance(found.repair, UnloadRequested)
+    assert isinstance(found.repair, RevertRequested)
 
 
 @pytest.mark.parametrize(
@@ -274,11 +274,11 @@ def test_drop_opened_again_whose_new_run_is_stuck_is_routed_as_it_landed() -> No
             ReplayRequested(drop=a_drop(), run=REQUEST, as_landed=True),
         ),
         (
-            [loaded(), UnloadRequested(**at(LONG_AGO, run=REQUEST))],
-            UnloadRequested(drop=a_drop(), run=REQUEST),
+            [loaded(), RevertRequested(**at(LONG_AGO, run=REQUEST))],
+            RevertRequested(drop=a_drop(), run=REQUEST),
         ),
     ],
-    ids=["routed", "loading", "replay", "replay, routed", "found before", "unload"],
+    ids=["routed", "loading", "replay", "replay, routed", "found before", "revert"],
 )
 def test_drop_without_an_end_is_asked_for_as_it_once_was(facts: list[Fact], asked: Fact) -> None:
     found = judge_item(logged(*facts), None, GRACE, other_is_known=False)
@@ -375,7 +375,7 @@ FACTS = st.lists(
 def test_repairing_an_entry_never_leaves_the_same_difference(
     facts: list[Fact], outcome: State, run: int
 ) -> None:
-    if outcome not in (State.LOADED, State.REJECTED, State.SUPERSEDED, State.UNLOADED):
+    if outcome not in (State.LOADED, State.REJECTED, State.SUPERSEDED, State.REVERTED):
         return
     entry = an_entry(outcome, run=run)
     found = judge_entry(entry, logged(*facts) if facts else None, GRACE)

@@ -52,7 +52,7 @@ class DropItem(BaseModel):
     tests: tuple[TestResult, ...] | None = Field(
         None, description="How the contract's tests ended; of a rejected drop see its reason."
     )
-    rows_removed: int | None = Field(None, description="Taken out of the table by an unload.")
+    rows_removed: int | None = Field(None, description="Taken out of the table by a revert.")
     bytes: int = Field(description="Size of the object in the lake.", validation_alias="size_bytes")
     duration_ms: int | None = Field(
         None, description="From landing, or from the request of a later run, to the end."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headrace_loader.data_testing import tested
 from headrace_loader.files import Rows
 from headrace_loader.ledger import Claim
-from headrace_loader.outcomes import Loaded, Superseded, Unloaded
+from headrace_loader.outcomes import Loaded, Reverted, Superseded
 from headrace_loader.placing import Placement, rowless_end
 from headrace_loader.staging import Staging
 from headrace_loader.standing import Standing
@@ -20,7 +20,7 @@ async def bring(
     placement: Placement,
     standing: Standing,
     claim: Claim,
-) -> Loaded | Superseded | Unloaded:
+) -> Loaded | Superseded | Reverted:
     """Takes away what the drop takes away, and brings its rows in.
 
     Raises:

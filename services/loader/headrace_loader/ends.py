@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded, Unloaded
+from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Reverted, Superseded
 from headrace_shared.facts import (
     ContractApplied,
     DropRejected,
+    DropReverted,
     DropRouted,
     DropSuperseded,
-    DropUnloaded,
     Fact,
     LoadSucceeded,
+    RevertRequested,
     Stage,
-    UnloadRequested,
 )
 from headrace_shared.logging import get_logger
 from headrace_shared.tracing import traceparent
@@ -27,7 +27,7 @@ _log = get_logger(__name__)
 class End:
     """What the fact of an end says beside the outcome. `duration_ms`: of this try alone."""
 
-    asked: DropRouted | UnloadRequested
+    asked: DropRouted | RevertRequested
     attempt: int
     duration_ms: int
 
@@ -45,9 +45,9 @@ class End:
             case Superseded(by=by):
                 _log.info("drop.superseded", superseded_by=str(by))
                 return DropSuperseded(superseded_by=by, **told)
-            case Unloaded(rows_removed=rows_removed):
-                _log.info("drop.unloaded", rows_removed=rows_removed)
-                return DropUnloaded(rows_removed=rows_removed, **told)
+            case Reverted(rows_removed=rows_removed):
+                _log.info("drop.reverted", rows_removed=rows_removed)
+                return DropReverted(rows_removed=rows_removed, **told)
             case Rejected(reason=reason):
                 _log.info("drop.rejected", code=reason.code)
                 return DropRejected(

@@ -1,4 +1,4 @@
-"""Joins the loader's parts: `Drop Routed` or `Unload Requested` in, how it ended out."""
+"""Joins the loader's parts: `Drop Routed` or `Revert Requested` in, how it ended out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from headrace_shared.facts import (
     Fact,
     LoadFailed,
     LoadStarted,
+    RevertRequested,
     UnknownFactError,
-    UnloadRequested,
     decode,
 )
 from headrace_shared.inbox import Failure, Message, Publisher
@@ -27,7 +27,7 @@ _log = get_logger(__name__)
 
 
 class LoaderHandler:
-    """Loads or unloads the drop of one message; the ledger makes repeats harmless."""
+    """Loads or reverts the drop of one message; the ledger makes repeats harmless."""
 
     def __init__(self, loading: Loading, bus: Publisher) -> None:
         self._loading = loading
@@ -41,7 +41,7 @@ class LoaderHandler:
             await self._say_started(asked, message)
             outcome = await self._loading.load(asked.drop, message.receive_count, asked.request)
         else:
-            outcome = await self._loading.unload(asked.drop, asked.run)
+            outcome = await self._loading.revert(asked.drop, asked.run)
         if outcome.reopens or outcome.repeated:
             await self._route_reopened(asked.drop)
         ended = End(asked, message.receive_count, round((time.monotonic() - started) * 1000))
@@ -84,11 +84,11 @@ class LoaderHandler:
             await self._bus.publish(page)
 
 
-def _asked(message: Message) -> DropRouted | UnloadRequested:
+def _asked(message: Message) -> DropRouted | RevertRequested:
     fact = decode(message.body)
-    if not isinstance(fact, DropRouted | UnloadRequested):
+    if not isinstance(fact, DropRouted | RevertRequested):
         raise UnknownFactError(
-            f"the loader reads Drop Routed and Unload Requested, not {fact.detail_type}"
+            f"the loader reads Drop Routed and Revert Requested, not {fact.detail_type}"
         )
     return fact
 

@@ -21,8 +21,8 @@ from headrace_loader.outcomes import (
     Loaded,
     Outcome,
     Rejected,
+    Reverted,
     Superseded,
-    Unloaded,
 )
 from headrace_shared.drop import Action, Drop, drop_id_bounds
 from headrace_shared.reasons import BadRow, Reason, TestResult
@@ -31,7 +31,7 @@ _OUTCOMES: Final = {
     Loaded: "loaded",
     Applied: "loaded",
     Superseded: "superseded",
-    Unloaded: "unloaded",
+    Reverted: "reverted",
     Rejected: "rejected",
 }
 
@@ -48,7 +48,7 @@ _ENTER: Final[LiteralString] = """
 _REQUESTED: Final[LiteralString] = """
     update headrace.ledger set request = greatest(request, %(request)s),
         run = greatest(run + 1, %(request)s),
-        contract_order = greatest(contract_order, %(contract_order)s), unloaded = %(unloaded)s
+        contract_order = greatest(contract_order, %(contract_order)s), reverted = %(reverted)s
     where drop_id = %(drop_id)s returning run, contract_order
     """
 
@@ -75,7 +75,7 @@ class Entry:
     request: int
     run: int
     contract_order: UUID
-    unloaded: bool
+    reverted: bool
     reopened: bool
 
     def answers(self, request: int, order: UUID) -> bool:
@@ -93,7 +93,7 @@ class Claim:
 
     run: int
     contract_order: UUID
-    unloaded: bool
+    reverted: bool
     before: Outcome | None
 
 
@@ -133,26 +133,26 @@ async def claim(
     order = contract_order(drop, request)
     cursor = await connection.execute(_ENTER, _values(drop, started_at, request, order))
     if cursor.rowcount:
-        return Claim(request, order, unloaded=False, before=None)
+        return Claim(request, order, reverted=False, before=None)
     entry = await find(connection, drop, lock=True)
     if entry is None:
         return Superseded(await _other_id(connection, drop), repeated=True)
     if entry.answers(request, order):
         return entry.outcome
     if request > entry.request or order > entry.contract_order:
-        unloaded = entry.unloaded and request <= entry.request
-        run, order = await requested(connection, drop, request, order, unloaded=unloaded)
-        return Claim(run, order, unloaded, entry.outcome)
-    return Claim(entry.run, entry.contract_order, entry.unloaded, entry.outcome)
+        reverted = entry.reverted and request <= entry.request
+        run, order = await requested(connection, drop, request, order, reverted=reverted)
+        return Claim(run, order, reverted, entry.outcome)
+    return Claim(entry.run, entry.contract_order, entry.reverted, entry.outcome)
 
 
 async def requested(
-    connection: AsyncConnection[Any], drop: Drop, request: int, order: UUID, *, unloaded: bool
+    connection: AsyncConnection[Any], drop: Drop, request: int, order: UUID, *, reverted: bool
 ) -> tuple[int, UUID]:
     """Notes a request for a drop that is in the ledger; answers with its run and contract order.
 
     Args:
-        order: the contract order of a replay; the drop id for an unload, which reads no file.
+        order: the contract order of a replay; the drop id for a revert, which reads no file.
     """
     cursor = await connection.execute(
         _REQUESTED,
@@ -160,7 +160,7 @@ async def requested(
             "drop_id": drop.drop_id,
             "request": request,
             "contract_order": order,
-            "unloaded": unloaded,
+            "reverted": reverted,
         },
     )
     row = await cursor.fetchone()
@@ -180,7 +180,7 @@ def drop_of(row: dict[str, Any]) -> Drop:
 
 def ending(outcome: Outcome) -> dict[str, Any]:
     """What an end writes into the ledger."""
-    counted = outcome if isinstance(outcome, Loaded | Unloaded) else None
+    counted = outcome if isinstance(outcome, Loaded | Reverted) else None
     aside = outcome.aside if isinstance(outcome, Loaded) else NOTHING_ASIDE
     return {
         "outcome": _OUTCOMES[type(outcome)],
@@ -211,7 +211,7 @@ def _entry(row: dict[str, Any]) -> Entry:
         request=row["request"],
         run=row["run"],
         contract_order=row["contract_order"],
-        unloaded=row["unloaded"],
+        reverted=row["reverted"],
         reopened=row["reopened_at"] is not None,
     )
 
@@ -224,9 +224,9 @@ def _outcome(row: dict[str, Any]) -> Outcome:
         case "rejected":
             reason = Reason.model_validate(row["reason"])
             return Rejected(reason, contract_id, repeated=True, run=run)
-        case "unloaded":
+        case "reverted":
             rows, removed = row["rows_loaded"], row["rows_removed"]
-            return Unloaded(removed, rows, contract_id, repeated=True, run=run)
+            return Reverted(removed, rows, contract_id, repeated=True, run=run)
     if row["action"] == Action.SCHEMA:
         return Applied(tuple(row["changes"] or ()), repeated=True, run=run)
     told = row["told"] or {}

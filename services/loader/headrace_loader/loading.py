@@ -16,7 +16,7 @@ from headrace_loader.batching import Batches
 from headrace_loader.bringing import bring
 from headrace_loader.files import Files, Rows
 from headrace_loader.ledger import Claim
-from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Superseded, Unloaded
+from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Reverted, Superseded
 from headrace_loader.own_contracts import OwnContracts
 from headrace_loader.placing import Placement, place
 from headrace_loader.postgres import PostgresWarehouse
@@ -92,7 +92,7 @@ class Loading:
         async with self._slots:
             return await self._load_alone(drop, attempt, request)
 
-    async def unload(self, drop: Drop, request: int) -> Outcome:
+    async def revert(self, drop: Drop, request: int) -> Outcome:
         """Takes the rows of a drop out of its table; what the drop took away stays away.
 
         Raises:
@@ -114,9 +114,9 @@ class Loading:
                 return replace(entry.outcome, run=run)
             before = entry.outcome
             await transaction.take_out()
-            unloaded = Unloaded(before.rows, before.rows, before.contract_id, run=run)
-            await transaction.finish(unloaded)
-            return unloaded
+            reverted = Reverted(before.rows, before.rows, before.contract_id, run=run)
+            await transaction.finish(reverted)
+            return reverted
 
     def reopened(self, drop: Drop) -> AsyncIterator[list[DropRouted]]:
         """The drops of the drop's table that wait to be loaded again, in pages."""

@@ -126,6 +126,14 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     # What is told of a drop beside its rows: the first of those that it has in the quarantine, and
     # how the tests ended.
     "alter table headrace.ledger add column told jsonb",
+    # A drop that was taken out again is `reverted`.
+    """
+    alter table headrace.ledger rename column unloaded to reverted;
+    alter table headrace.ledger drop constraint ledger_outcome_check;
+    update headrace.ledger set outcome = 'reverted' where outcome = 'unloaded';
+    alter table headrace.ledger add constraint ledger_outcome_check
+        check (outcome in ('loaded', 'rejected', 'superseded', 'reverted'));
+    """,
 )
 
 _LOCK: Final = 0x68656164_72616365 >> 1

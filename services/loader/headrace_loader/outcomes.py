@@ -59,7 +59,7 @@ class Superseded(_Ended):
 
 
 @dataclass(frozen=True, slots=True)
-class Unloaded(_Ended):
+class Reverted(_Ended):
     """Somebody had the rows of the drop taken out."""
 
     rows_removed: int
@@ -75,4 +75,4 @@ class Rejected(_Ended):
     contract_id: UUID | None = field(default=None, compare=False)
 
 
-Outcome = Loaded | Applied | Superseded | Unloaded | Rejected
+Outcome = Loaded | Applied | Superseded | Reverted | Rejected

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from headrace_loader.ledger import Claim
-from headrace_loader.outcomes import Rejected, Superseded, Unloaded
+from headrace_loader.outcomes import Rejected, Reverted, Superseded
 from headrace_loader.standing import Standing, StoredContract
 from headrace_shared.contract import Contract, OnReupload
 from headrace_shared.drop import Action, Drop
@@ -42,7 +42,7 @@ class Placement:
 
 def place(
     drop: Drop, standing: Standing, claim: Claim
-) -> Placement | Superseded | Unloaded | Rejected:
+) -> Placement | Superseded | Reverted | Rejected:
     """Where the rows go, or why none of them goes anywhere.
 
     Args:
@@ -58,8 +58,8 @@ def place(
         return Rejected(refusal, stored.contract_id, run=claim.run)
     if standing.replaced_by is not None and drop.action is Action.APPEND:
         return rowless_end(standing, claim, rows=0)
-    # An unloaded file is read all the same: whether it would be rejected bears on others.
-    rowless = claim.unloaded or standing.replaced_by is not None
+    # A reverted file is read all the same: whether it would be rejected bears on others.
+    rowless = claim.reverted or standing.replaced_by is not None
     upsert, shape = drop.action is Action.UPSERT, in_force.contract
     overtaken = standing.later_upserts and bool(shape.primary_key)
     passing = carried(types_of(stored.contract), standing.later)
@@ -83,7 +83,7 @@ def place(
     )
 
 
-def rowless_end(standing: Standing, claim: Claim, rows: int) -> Superseded | Unloaded:
+def rowless_end(standing: Standing, claim: Claim, rows: int) -> Superseded | Reverted:
     """The end of a drop none of whose rows goes in.
 
     Args:
@@ -92,7 +92,7 @@ def rowless_end(standing: Standing, claim: Claim, rows: int) -> Superseded | Unl
     contract_id = standing.contract.contract_id if standing.contract else None
     if standing.replaced_by is not None:
         return Superseded(standing.replaced_by, contract_id, run=claim.run)
-    return Unloaded(rows, rows, contract_id, run=claim.run)
+    return Reverted(rows, rows, contract_id, run=claim.run)
 
 
 def _same_shape(contract: Contract, shape: Contract) -> bool:

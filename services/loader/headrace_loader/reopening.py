@@ -45,7 +45,7 @@ _EARLIER: Final[LiteralString] = """
       and drop_id >= coalesce((
         select drop_id from headrace.ledger
         where db_name = %(db_name)s and table_name = %(table_name)s
-          and action = 'truncate' and outcome in ('loaded', 'unloaded') and drop_id < %(drop_id)s
+          and action = 'truncate' and outcome in ('loaded', 'reverted') and drop_id < %(drop_id)s
         order by drop_id desc limit 1), %(nil)s)
     """
 
@@ -55,7 +55,7 @@ _OTHER_VERSIONS: Final[LiteralString] = """
     where bucket = %(bucket)s and key = %(key)s and (
         (%(rejected)s and superseded_by = %(drop_id)s)
         or (%(gives_back)s and drop_id < %(drop_id)s and outcome <> 'rejected')
-        or (drop_id > %(drop_id)s and outcome in ('loaded', 'unloaded')
+        or (drop_id > %(drop_id)s and outcome in ('loaded', 'reverted')
             and (select contract ->> 'on_reupload' = 'reject' from headrace.contracts
                   where contracts.drop_id = entry.contract_id)))
     """

@@ -34,14 +34,14 @@ _STANDING: Final[LiteralString] = """
     )
     select
         (select drop_id from here where action = 'truncate' and drop_id > %(drop_id)s
-            and outcome in ('loaded', 'unloaded')
+            and outcome in ('loaded', 'reverted')
           order by drop_id desc limit 1) as overtaken_by,
         exists (select from here where drop_id > %(drop_id)s
             and action <> 'schema' and outcome = 'loaded') as later_rows,
         exists (select from here where action = 'upsert' and drop_id > %(drop_id)s
             and outcome <> 'rejected') as later_upserts,
         (select drop_id from versions where drop_id > %(drop_id)s
-            and outcome in ('loaded', 'unloaded') and on_reupload = 'replace'
+            and outcome in ('loaded', 'reverted') and on_reupload = 'replace'
           order by drop_id desc limit 1) as replaced_by,
         (select drop_id from versions where drop_id < %(drop_id)s
           order by drop_id limit 1) as earlier_version,

@@ -16,7 +16,7 @@ from headrace_loader.chain import Change
 from headrace_loader.copying import copy_statement
 from headrace_loader.csv_stream import END_MARKER_GONE, without_end_marker
 from headrace_loader.ledger import Claim
-from headrace_loader.outcomes import Loaded, Outcome, Rejected, Superseded, Unloaded
+from headrace_loader.outcomes import Loaded, Outcome, Rejected, Reverted, Superseded
 from headrace_loader.row_tests import StagedRows
 from headrace_loader.sifting.batches import BadRecord
 from headrace_loader.sifting.copying import Passed, Reading, Sift, Sifted
@@ -81,9 +81,9 @@ class LoadTransaction:
         return await ledger.find(self._connection, self._drop, lock=True)
 
     async def requested(self, request: int) -> int:
-        """Notes that the drop is to be unloaded; answers with its run."""
+        """Notes that the drop is to be reverted; answers with its run."""
         run, _ = await ledger.requested(
-            self._connection, self._drop, request, self._drop.drop_id, unloaded=True
+            self._connection, self._drop, request, self._drop.drop_id, reverted=True
         )
         return run
 
@@ -293,7 +293,7 @@ def _took_effect(drop: Drop, outcome: Outcome | None) -> bool:
     version of its key has still taken its keys away."""
     if isinstance(outcome, Superseded):
         return drop.action is Action.UPSERT
-    return isinstance(outcome, Loaded | Unloaded)
+    return isinstance(outcome, Loaded | Reverted)
 
 
 def _gives_back(drop: Drop, before: Outcome | None, now: Outcome) -> bool:
@@ -308,7 +308,7 @@ def _gives_back(drop: Drop, before: Outcome | None, now: Outcome) -> bool:
 
 def _contract(outcome: Outcome | None) -> UUID | None:
     match outcome:
-        case Loaded() | Unloaded() | Superseded():
+        case Loaded() | Reverted() | Superseded():
             return outcome.contract_id
     return None
 

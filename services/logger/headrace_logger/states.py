@@ -16,16 +16,16 @@ from headrace_shared.drop import Drop
 from headrace_shared.facts import (
     ContractApplied,
     DropRejected,
+    DropReverted,
     DropRouted,
     DropSuperseded,
-    DropUnloaded,
     Fact,
     LoadFailed,
     LoadStarted,
     LoadSucceeded,
     ReplayRequested,
+    RevertRequested,
     Stage,
-    UnloadRequested,
 )
 from headrace_shared.log_schema import (
     AS_LANDED,
@@ -195,7 +195,7 @@ def _of_fact(fact: Fact) -> dict[str, Any]:
                 "load_ms": fact.duration_ms,
                 "changes": list(fact.changes),
             }
-        case DropRejected() | DropSuperseded() | DropUnloaded():
+        case DropRejected() | DropSuperseded() | DropReverted():
             told |= {"rows_loaded": 0, "rows_quarantined": 0}
         case LoadFailed(final=False, retry_in_seconds=float(seconds)):
             told["retry_at"] = milliseconds(fact.occurred_at + timedelta(seconds=seconds))
@@ -203,7 +203,7 @@ def _of_fact(fact: Fact) -> dict[str, Any]:
             pass
     if isinstance(fact, DropSuperseded):
         told["superseded_by"] = str(fact.superseded_by)
-    if isinstance(fact, DropUnloaded):
+    if isinstance(fact, DropReverted):
         told["rows_removed"] = fact.rows_removed
     return told
 
@@ -214,14 +214,14 @@ def _bad_rows(fact: LoadSucceeded) -> list[dict[str, Any]] | None:
 
 _STATES: Mapping[type[Fact], State] = {
     ReplayRequested: State.REQUESTED,
-    UnloadRequested: State.REQUESTED,
+    RevertRequested: State.REQUESTED,
     DropRouted: State.ROUTED,
     LoadStarted: State.LOADING,
     LoadSucceeded: State.LOADED,
     ContractApplied: State.LOADED,
     DropRejected: State.REJECTED,
     DropSuperseded: State.SUPERSEDED,
-    DropUnloaded: State.UNLOADED,
+    DropReverted: State.REVERTED,
 }
 
 
@@ -238,7 +238,7 @@ def _stage(fact: Fact) -> Stage:
 
 
 def _attempt(fact: Fact) -> int:
-    if isinstance(fact, DropRouted | ReplayRequested | UnloadRequested):
+    if isinstance(fact, DropRouted | ReplayRequested | RevertRequested):
         return 1
     return fact.attempt
 

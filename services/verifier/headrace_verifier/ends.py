@@ -8,8 +8,8 @@ from headrace_shared.drop import Action
 from headrace_shared.facts import (
     ContractApplied,
     DropRejected,
+    DropReverted,
     DropSuperseded,
-    DropUnloaded,
     Fact,
     LoadSucceeded,
     Stage,
@@ -40,8 +40,8 @@ def end_of(entry: Entry, attempt: int) -> Fact:
         case State.SUPERSEDED:
             assert entry.superseded_by is not None
             return DropSuperseded(superseded_by=entry.superseded_by, **told)
-        case State.UNLOADED:
-            return DropUnloaded(rows_removed=entry.rows_removed, **told)
+        case State.REVERTED:
+            return DropReverted(rows_removed=entry.rows_removed, **told)
     if entry.drop.action is Action.SCHEMA:
         return ContractApplied(changes=entry.changes, duration_ms=took, **told)
     return LoadSucceeded(

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from headrace_shared.drop import Drop
-from headrace_shared.facts import Fact, ReplayRequested, Stage, UnloadRequested
+from headrace_shared.facts import Fact, ReplayRequested, RevertRequested, Stage
 from headrace_shared.log_schema import State
 from headrace_shared.tracing import traceparent
 from headrace_verifier.differences import Difference, Kind
@@ -197,8 +197,8 @@ def _ahead(item: Item, ledger_says: str, patience: Patience) -> Difference:
     run = max(int(patience.now.timestamp() * 1000), item.run + 1)
     drop, trace = item.drop, traceparent(item.drop.drop_id)
     repair: Fact = ReplayRequested(drop=drop, run=run, as_landed=item.as_landed, traceparent=trace)
-    if item.state is State.UNLOADED:
-        repair = UnloadRequested(drop=drop, run=run, traceparent=trace)
+    if item.state is State.REVERTED:
+        repair = RevertRequested(drop=drop, run=run, traceparent=trace)
     return Difference(
         Kind.LOG_AHEAD,
         _where(drop),
@@ -225,7 +225,7 @@ def _asked_again(item: Item) -> Fact:
     """What once led to the run that did not end; routed twice, a drop is still loaded once."""
     trace = traceparent(item.drop.drop_id)
     if item.asked_at_stage == Stage.LOAD:
-        return UnloadRequested(drop=item.drop, run=item.run, traceparent=trace)
+        return RevertRequested(drop=item.drop, run=item.run, traceparent=trace)
     return ReplayRequested(
         drop=item.drop, run=item.run, as_landed=item.as_landed, traceparent=trace
     )

@@ -104,7 +104,7 @@ class Item:
     """A drop's item in the log.
 
     Args:
-        asked_at_stage: where its run was asked for: `route` by a replay, `load` by an unload;
+        asked_at_stage: where its run was asked for: `route` by a replay, `load` by a revert;
             None where nobody asked.
         as_landed: it was asked for as if its first event had only been late.
     """

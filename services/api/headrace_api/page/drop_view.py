@@ -22,7 +22,7 @@ MARKS: Final[Mapping[State, str]] = {
     State.LOADED: "✓",
     State.REJECTED: "✕",
     State.SUPERSEDED: "⤼",
-    State.UNLOADED: "↩",
+    State.REVERTED: "↩",
     State.FAILED: "!",
 }
 """Beside the word and the colour, for eyes that run down a column."""
@@ -35,7 +35,7 @@ _MEANINGS: Final[Mapping[State, str]] = {
     State.LOADED: "Its rows are in the table.",
     State.REJECTED: "Nothing of it was loaded.",
     State.SUPERSEDED: "A later drop had already replaced the table's content. Nothing to do.",
-    State.UNLOADED: "Its rows were taken out of the table again.",
+    State.REVERTED: "Its rows were taken out of the table again.",
     State.FAILED: "It lies in the dead-letter queue, and can be redriven or replayed.",
 }
 
@@ -208,7 +208,7 @@ def summary(items: Iterable[Item]) -> str:
 
 
 def _rows(item: Item, state: State) -> str:
-    if state is State.UNLOADED and item.get("rows_removed") is not None:
+    if state is State.REVERTED and item.get("rows_removed") is not None:
         return f"-{count(int(item['rows_removed']))}"
     if state is not State.LOADED or item.get("action") == "schema":
         return ""
@@ -217,7 +217,7 @@ def _rows(item: Item, state: State) -> str:
 
 def _message(item: Item, state: State) -> str:
     reason = item.get("reason")
-    if reason and state not in {State.LOADED, State.UNLOADED}:
+    if reason and state not in {State.LOADED, State.REVERTED}:
         return visible(reason.get("message"))
     if state is State.LOADED and item.get("rows_quarantined"):
         set_aside = several(int(item["rows_quarantined"]), "bad row")

@@ -1,4 +1,4 @@
-"""`headrace unload`: the rows of drops are taken out of their tables again."""
+"""`headrace revert`: the rows of drops are taken out of their tables again."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from headrace_local.replay_command import (
     Timeout,
 )
 from headrace_local.reruns import Asking, Reruns
-from headrace_local.runs import check_unloadable, unload_of
+from headrace_local.runs import check_revertable, revert_of
 from headrace_shared.log_schema import State
 from headrace_shared.reruns import requested_at
 
 
-def unload(
+def revert(
     drop_ids: Annotated[
         list[str],
         typer.Argument(
@@ -54,7 +54,7 @@ def unload(
         reruns = Reruns(
             api,
             FactBus(events_client(target), target.name),
-            Asking(unload_of, State.UNLOADED, asked),
+            Asking(revert_of, State.REVERTED, asked),
             wait=not no_wait,
             as_json=as_json,
             patience_seconds=timeout,
@@ -66,10 +66,10 @@ def _loaded(api: ApiClient, drop_ids: list[str], *, as_json: bool) -> list[DropI
     """Those whose rows are in their table; all are found and checked before one is asked for."""
     found = {item.drop_id: item for item in (find_drop(api, text) for text in drop_ids)}
     for item in found.values():
-        check_unloadable(item)
+        check_revertable(item)
     for item in found.values():
-        if item.state is State.UNLOADED:
-            told = f"Drop {item.drop_id} is unloaded already."
+        if item.state is State.REVERTED:
+            told = f"Drop {item.drop_id} is reverted already."
             text = item.model_dump_json(exclude_unset=True) if as_json else told
             console.out().print(Text(text), soft_wrap=True)
     return [item for item in found.values() if item.state is State.LOADED]
