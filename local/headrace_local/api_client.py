@@ -61,8 +61,8 @@ class DropItem(_Answer):
     rows_quarantined: int | None = None
     bad_rows: tuple[BadRow, ...] | None = None
     tests: tuple[TestResult, ...] | None = None
-    mends: UUID | None = None
-    mended_by: UUID | None = None
+    corrects: UUID | None = None
+    corrected_by: UUID | None = None
     rows_removed: int | None = None
     bytes: int | None = None
     duration_ms: int | None = None

@@ -36,7 +36,7 @@ _COMMANDS: Final = {
     "contract": _Command("contract_command", "Check a contract, or infer one from a file."),
     "verify": _Command("verify_command", "Compare lake, ledger, log and tables; repair."),
     "rebuild": _Command("rebuild_command", "Make a table again from the lake."),
-    "quarantine": _Command("quarantine_command", "Show bad rows, and export them to be mended."),
+    "quarantine": _Command("quarantine_command", "Show bad rows, and export them for correction."),
     "replay": _Command("replay_command", "Load drops again, whatever became of them."),
     "revert": _Command("revert_command", "Take the rows of drops out of their tables again."),
     "dead": _Command("dead_command", "Show what lies in a dead-letter queue, and why."),

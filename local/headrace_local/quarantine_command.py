@@ -1,4 +1,4 @@
-"""`headrace quarantine`: the rows that were set aside, and how to bring them back."""
+"""`headrace quarantine`: the rows that could not be loaded, and how to correct them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Final
 
 import typer
@@ -15,12 +16,13 @@ from headrace_local import console
 from headrace_local.api_client import ApiClient, DropItem
 from headrace_local.errors import UserError
 from headrace_local.figures import clock, count, plain
-from headrace_local.quarantined import Quarantined, exported, mending_name, quarantined
+from headrace_local.quarantined import Quarantined, correcting_name, exported, quarantined
 from headrace_local.query_commands import ApiUrl, AsJson, find_drop
 from headrace_local.render import aligned, bad_rows_table, state_text
 from headrace_local.render import show as print_aligned
 from headrace_local.runs import table_named
 from headrace_local.target import find_api, find_quarantine
+from headrace_shared.drop import Action
 
 QUARANTINE_VARIABLE: Final = "QUARANTINE_BUCKET"
 
@@ -53,9 +55,10 @@ def quarantine(
     api_url: ApiUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the rows that could not be loaded, and write them into a file that can be mended.
+    """Show the rows that could not be loaded, and write them into a file for correction.
 
-    Drop the mended file under the name that --export gives it: the log links it with its drop.
+    Drop the corrected file under the name that --export gives it: the log links the two drops,
+    and a second upload under that name replaces the rows of the first.
 
     headrace quarantine dev.users
 
@@ -96,7 +99,7 @@ def _list(api: ApiClient, table: tuple[str, str], limit: int, *, as_json: bool) 
         ("loaded", "right"),
         ("bad rows", "right"),
         ("file", "left"),
-        ("mended by", "left"),
+        ("corrected by", "left"),
     )
     for one in found:
         listed.add_row(
@@ -106,7 +109,7 @@ def _list(api: ApiClient, table: tuple[str, str], limit: int, *, as_json: bool) 
             count(one.rows_loaded or 0),
             count(_bad_rows(one)),
             plain(one.file or one.key),
-            str(one.mended_by or ""),
+            str(one.corrected_by or ""),
         )
     print_aligned(console.out(), listed)
 
@@ -122,7 +125,7 @@ def _show(kept: Quarantined, item: DropItem, limit: int, *, as_json: bool) -> No
         _print_json({"about": kept.about, "rows": kept.rows[:limit]})
         return
     rows = len(kept.rows)
-    state = "set aside" if kept.about.get("set_aside") else "for which the drop was rejected"
+    state = "in quarantine" if _others_loaded(kept) else "for which the drop was rejected"
     out = console.out()
     out.print(
         f"{count(rows)} bad row{'' if rows == 1 else 's'} {state}: s3://{item.bucket}/{plain(item.key)}"
@@ -131,7 +134,7 @@ def _show(kept: Quarantined, item: DropItem, limit: int, *, as_json: bool) -> No
     print_aligned(out, bad_rows_table(told))
     if rows > limit:
         out.print(f"... and more: --limit {rows} shows all.")
-    out.print(f"To mend them: headrace quarantine {item.drop_id} --export {mending_name(item)}")
+    out.print(Text(_advice(kept, item)), soft_wrap=True)
 
 
 def _export(kept: Quarantined, item: DropItem, where: Path) -> None:
@@ -139,18 +142,37 @@ def _export(kept: Quarantined, item: DropItem, where: Path) -> None:
     if str(where) == "-":
         typer.get_binary_stream("stdout").write(content)
         return
-    path = where / mending_name(item) if where.is_dir() else where
+    path = where / correcting_name(item) if where.is_dir() else where
     if path.exists():
         raise UserError("That file is there already.", str(path), "Name another one.")
     path.write_bytes(content)
-    place = f"{item.db_name}/{item.action}/{item.table_name}/{mending_name(item)}"
-    console.out().print(
-        Text(
-            f"{count(len(kept.rows))} rows written to {path}. Mend them, then: "
-            f"headrace drop {path} {place}"
-        ),
-        soft_wrap=True,
-    )
+    written = f"{count(len(kept.rows))} rows written to {path}. "
+    if _others_loaded(kept) and item.corrects is None:
+        place = f"{item.db_name}/{_action(item)}/{item.table_name}/{correcting_name(item)}"
+        advice = f"Correct them, then: headrace drop {quote(str(path))} {quote(place)}"
+    else:
+        advice = _advice(kept, item)
+    console.out().print(Text(written + advice), soft_wrap=True)
+
+
+def _others_loaded(kept: Quarantined) -> bool:
+    """Whether the drop was loaded without these rows; else it was rejected."""
+    return bool(kept.about.get("set_aside"))
+
+
+def _advice(kept: Quarantined, item: DropItem) -> str:
+    """What corrects the rows without a second copy, or a loss, of the other rows of the file."""
+    again = f"headrace drop FILE {quote(item.key)}"
+    if not _others_loaded(kept):
+        return f"No row of the file is in the table. Correct the rows in the file, then: {again}"
+    if item.corrects is not None:
+        return f"Correct the rows in your file and replace this version of it: {again}"
+    return f"To correct them: headrace quarantine {item.drop_id} --export {correcting_name(item)}"
+
+
+def _action(item: DropItem) -> str:
+    """How corrected rows are dropped: a truncate would remove the good rows of the file."""
+    return "append" if item.action == Action.TRUNCATE else str(item.action)
 
 
 def _print_json(document: Any) -> None:

@@ -16,7 +16,7 @@ from headrace_local.aws_errors import told_aws_errors
 from headrace_local.errors import PlatformError, UserError
 from headrace_local.runs import drop_of
 from headrace_local.target import Target, lake_client
-from headrace_shared.drop import MENDS
+from headrace_shared.drop import CORRECTS
 from headrace_shared.quarantine import FORMAT, quarantine_key
 from headrace_shared.reasons import BadRow
 
@@ -80,13 +80,13 @@ def exported(kept: Quarantined) -> bytes:
     return content if encoding == "utf-8" else content.decode().encode(encoding)
 
 
-def mending_name(item: DropItem) -> str:
-    """The name by which the log knows a file for one that mends the drop."""
+def correcting_name(item: DropItem) -> str:
+    """The file name that marks a file as one that corrects quarantined rows of the drop."""
     name = PurePosixPath(_PACKED.sub("", item.file or item.key)).name
     stem, _, ending = name.rpartition(".")
     # Rows of a columnar file are kept as CSV, which its name has to tell.
     more = ".csv" if _COLUMNAR.search(name) else ""
-    return f"{stem or ending}{MENDS}{item.drop_id}.{ending}{more}"
+    return f"{stem or ending}{CORRECTS}{item.drop_id}.{ending}{more}"
 
 
 def _raw(row: Mapping[str, Any]) -> bytes:

@@ -178,7 +178,7 @@ def _tests_facts(item: DropStory) -> list[tuple[str, str]]:
 
 
 def _links(item: DropStory) -> list[tuple[str, str]]:
-    links = (("mends", item.mends), ("mended by", item.mended_by))
+    links = (("corrects", item.corrects), ("corrected by", item.corrected_by))
     return [(label, str(drop_id)) for label, drop_id in links if drop_id is not None]
 
 

@@ -21,7 +21,7 @@ from pydantic import (
 from headrace_shared.api_access import ApiAccess, ColumnName
 from headrace_shared.column_types import canonical_type
 from headrace_shared.data_tests import DataTest
-from headrace_shared.drop import Action
+from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import PermanentError
 from headrace_shared.file_formats import (
     CsvFormat,
@@ -122,7 +122,8 @@ class OnBadRows(Part):
 
 
 class OnReupload(StrEnum):
-    """What it means that a key is uploaded again."""
+    """What a second upload of a key means: its rows are added, they replace the rows of the
+    earlier upload, or the drop is rejected."""
 
     APPEND = "append"
     REPLACE = "replace"
@@ -147,7 +148,11 @@ class Contract(Part):
     )
     format: FileFormat = CsvFormat()
     on_bad_rows: OnBadRows = OnBadRows()
-    on_reupload: OnReupload = OnReupload.APPEND
+    on_reupload: OnReupload | None = Field(
+        None,
+        description="What a second upload of a key means. Without it: `append`; `replace` for a "
+        "file that corrects quarantined rows (`NAME.corrects-<drop id>.csv`).",
+    )
     delete_flag: ColumnName | None = None
     evolution: Evolution = Evolution.SAFE
     tests: tuple[DataTest, ...] = Field(
@@ -204,6 +209,13 @@ class Contract(Part):
         if not self.primary_key:
             raise ValueError("delete_flag: keys are removed by primary_key, which is missing")
         return self
+
+    def on_reupload_of(self, drop: Drop) -> OnReupload:
+        """What a second upload of the drop's key means; `headrace.on_reupload` is the same rule in
+        SQL."""
+        if self.on_reupload is not None:
+            return self.on_reupload
+        return OnReupload.APPEND if drop.corrects is None else OnReupload.REPLACE
 
     @cached_property
     def by_name(self) -> dict[str, Column]:

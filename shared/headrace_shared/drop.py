@@ -28,11 +28,12 @@ _HASH_BITS = 42
 _SEQUENCER_DIGITS = 18
 
 
-MENDS = ".mends-"
-"""Before the id of the drop that a file mends, in its name: `users.mends-<drop id>.csv`."""
+CORRECTS = ".corrects-"
+"""Precedes, in a file's name, the id of the drop whose quarantined rows the file corrects:
+`users.corrects-<drop id>.csv`. The SQL function `headrace.on_reupload` reads the same names."""
 
-_MENDS = re.compile(
-    rf"{re.escape(MENDS)}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})(?=\.|\Z)"
+_CORRECTS = re.compile(
+    rf"{re.escape(CORRECTS)}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})(?=\.|\Z)"
 )
 
 
@@ -81,10 +82,11 @@ class Drop(BaseModel):
         return self.landed_at.replace(microsecond=0)
 
     @property
-    def mends(self) -> UUID | None:
-        """The drop whose bad rows this file brings mended, if its name says so."""
-        found = _MENDS.search(self.file or "")
-        return UUID(found[1]) if found else None
+    def corrects(self) -> UUID | None:
+        """The drop whose quarantined rows this file corrects, as its name says; the last of
+        several names is meant, because a correction may have quarantined rows itself."""
+        found = _CORRECTS.findall(self.file or "")
+        return UUID(found[-1]) if found else None
 
     @property
     def table(self) -> str:

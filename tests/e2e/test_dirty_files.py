@@ -1,4 +1,4 @@
-"""Dirty files on the whole platform, as a user meets them: aside, mended, tested, inferred."""
+"""Dirty files on the whole platform: quarantined, corrected, tested, inferred."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def headrace(platform: RunningPlatform, folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_bad_rows_are_shown_exported_mended_and_linked(
+def test_bad_rows_are_shown_exported_corrected_and_linked(
     platform: RunningPlatform, tmp_path: Path
 ) -> None:
     contract(platform, "orders", on_bad_rows={"mode": "quarantine"})
@@ -81,16 +81,20 @@ def test_bad_rows_are_shown_exported_mended_and_linked(
     shown = headrace(platform, tmp_path, "quarantine", drop_id)
     assert '"two" is not an integer' in shown
     headrace(platform, tmp_path, "quarantine", drop_id, "--export", ".")
-    (exported,) = tmp_path.glob("o.mends-*.csv")
+    (exported,) = tmp_path.glob("o.corrects-*.csv")
     assert exported.read_text() == "id,name,qty\n2,b,two\n3,c\n"
-    mended = f"dev/append/orders/{exported.name}"
-    platform.land(mended, exported.read_text().replace("two", "2").replace("3,c", "3,c,3"))
-    mending = platform.await_state(mended, "loaded")
-    assert mending["mends"] == drop_id
-    assert platform.count("dev.orders") == 3
+    exported.write_text(exported.read_text().replace("two", "2"))
+    place = f"dev/append/orders/{exported.name}"
+    headrace(platform, tmp_path, "drop", exported.name, place)
+    assert platform.count("dev.orders") == 2
+    exported.write_text(exported.read_text().replace("3,c", "3,c,3"))
+    headrace(platform, tmp_path, "drop", exported.name, place)
+    assert platform.count("dev.orders") == 3, "the second correction replaces the first"
+    correction = platform.await_state(place, "loaded")
+    assert correction["corrects"] == drop_id
     eventually(
-        lambda: platform.get(f"/v1/drops/{drop_id}")["mended_by"] == mending["drop_id"],
-        "the mended drop names the one that mends it",
+        lambda: platform.get(f"/v1/drops/{drop_id}")["corrected_by"] == correction["drop_id"],
+        "the corrected drop names the latest correction",
     )
 
 

@@ -6,15 +6,19 @@ A few cases that people ask about, each in every order; tests/model has the law 
 from __future__ import annotations
 
 import itertools
+import json
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from headrace_loader.outcomes import Applied, Loaded, Rejected, Reverted, Superseded
+from headrace_shared.contract import Contract, OnReupload
 from headrace_shared.drop import Drop
 from headrace_shared.errors import TransientError
+from headrace_shared.testing.builders import a_drop
 from tests.road import CONTRACT, EPOCH, Road
 
 KEYED: dict[str, Any] = {"primary_key": ["id"]}
@@ -93,6 +97,57 @@ async def test_replace_lets_earlier_versions_give_way(road: Road, order: tuple[i
     ]
     await bring_all(road, drops, order)
     assert names(road) == [(1, "c"), (9, "z")]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_correction_replaces_its_earlier_versions_by_default(
+    road: Road, order: tuple[int, ...]
+) -> None:
+    await road.contract(on_bad_rows={"mode": "quarantine"})
+    original = road.land("dev/append/users/a.csv", "id,name\n1,a\nx,b\ny,c\n")
+    key = f"dev/append/users/a.corrects-{original.drop_id}.csv"
+    drops = [
+        original,
+        road.land(key, "id,name\n2,b\ny,c\n"),
+        road.land(key, "id,name\n2,b\n3,c\n"),
+        road.land(key, "id,name\n2,b\n3,c\n"),
+    ]
+    await bring_all(road, drops, order)
+    assert names(road) == [(1, "a"), (2, "b"), (3, "c")]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_correction_is_added_where_the_contract_says_append(
+    road: Road, order: tuple[int, ...]
+) -> None:
+    await road.contract(on_reupload="append")
+    original = road.land("dev/append/users/a.csv", "id,name\n1,a\n")
+    key = f"dev/append/users/a.corrects-{original.drop_id}.csv"
+    drops = [original, *(road.land(key, "id,name\n2,b\n") for _ in range(3))]
+    await bring_all(road, drops, order)
+    assert names(road) == [(1, "a"), (2, "b"), (2, "b"), (2, "b")]
+
+
+CORRECTS = f".corrects-{UUID(int=10**37)}"
+PARTS = (CORRECTS, CORRECTS[:-1], ".", ".csv", "/", "a", "a\n", "\n")
+
+
+async def test_sql_and_python_agree_on_what_a_second_upload_means(road: Road) -> None:
+    await road.contract()
+    contracts = [
+        Contract.model_validate({**CONTRACT, "on_reupload": rule}) for rule in (None, *OnReupload)
+    ]
+    with psycopg.connect(road.dsn) as connection:
+        for file in map("".join, itertools.product(PARTS, repeat=3)):
+            drop = a_drop(f"dev/append/users/{file}")
+            rules = [contract.on_reupload_of(drop) for contract in contracts]
+            documents = [json.dumps(contract.model_dump(mode="json")) for contract in contracts]
+            row = connection.execute(
+                "select array_agg(headrace.on_reupload(one::jsonb, %s) order by place) "
+                "from unnest(%s::text[]) with ordinality as given (one, place)",
+                [drop.key, documents],
+            ).fetchone()
+            assert row == (rules,), drop.key
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from headrace_loader.outcomes import Loaded, Outcome, Rejected
 from headrace_local.api_client import DropItem
-from headrace_local.quarantined import Quarantined, exported, mending_name
+from headrace_local.quarantined import Quarantined, correcting_name, exported
 from headrace_shared.drop import Drop
 from headrace_shared.log_schema import State
 from headrace_shared.quarantine import FORMAT, quarantine_key
@@ -415,11 +415,11 @@ async def test_what_is_exported_and_mended_is_read_as_its_file_was(road: Road, h
         state=State.LOADED,
         landed_timestamp=drop.landed_timestamp,
     )
-    name, content = mending_name(item), exported(Quarantined(about, rows))
+    name, content = correcting_name(item), exported(Quarantined(about, rows))
     encoding = about["encoding"]
     mended = content.decode(encoding).replace("x", "2").encode(encoding)
     again = road.land(f"dev/append/users/{name}", mended)
-    assert again.mends == drop.drop_id
+    assert again.corrects == drop.drop_id
     outcome = await road.loading.load(again, attempt=1)
     assert isinstance(outcome, Loaded), outcome
     assert (outcome.rows, outcome.aside.rows) == (1, 0)

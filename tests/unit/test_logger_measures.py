@@ -35,8 +35,8 @@ class FoldedLog:
     def __init__(self) -> None:
         self.item: Item = {}
 
-    async def link(self, mended: object, by: object) -> None:
-        raise AssertionError((mended, by))
+    async def link(self, corrected: object, by: object) -> None:
+        raise AssertionError((corrected, by))
 
     async def write(self, update: Update) -> Written:
         before, self.item = self.item, applied(self.item, update)

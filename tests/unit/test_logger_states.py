@@ -210,8 +210,8 @@ class RememberingLog:
         self.item: Item = {}
         self.links: list[tuple[UUID, UUID]] = []
 
-    async def link(self, mended: UUID, by: UUID) -> None:
-        self.links.append((mended, by))
+    async def link(self, corrected: UUID, by: UUID) -> None:
+        self.links.append((corrected, by))
 
     async def write(self, update: Update) -> Written:
         before, self.item = self.item, applied(self.item, update)

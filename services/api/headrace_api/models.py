@@ -47,8 +47,12 @@ class DropItem(BaseModel):
     bad_rows: tuple[BadRow, ...] | None = Field(
         None, description="The first of the rows in quarantine."
     )
-    mends: UUID | None = Field(None, description="The drop whose bad rows this one brings mended.")
-    mended_by: UUID | None = Field(None, description="The latest drop that mends this one.")
+    corrects: UUID | None = Field(
+        None, description="The drop whose quarantined rows this one corrects."
+    )
+    corrected_by: UUID | None = Field(
+        None, description="The latest drop that corrects quarantined rows of this one."
+    )
     tests: tuple[TestResult, ...] | None = Field(
         None, description="How the contract's tests ended; of a rejected drop see its reason."
     )

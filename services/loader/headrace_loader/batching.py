@@ -110,6 +110,7 @@ def fits(drop: Drop) -> bool:
     """Whether a drop is one that may be loaded together with others."""
     return (
         drop.action is Action.APPEND
+        and drop.corrects is None
         and drop.size_bytes <= MOST_BYTES
         and (drop.file or "").lower().endswith(".csv")
     )

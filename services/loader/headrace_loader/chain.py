@@ -48,7 +48,7 @@ async def put(connection: AsyncConnection[Any], drop: Drop, contract: Contract) 
             drop.drop_id,
             drop.db_name,
             drop.table_name,
-            Jsonb(contract.model_dump(mode="json")),
+            Jsonb(_document(contract)),
         ],
     )
 
@@ -105,6 +105,13 @@ async def judge(connection: AsyncConnection[Any], drop: Drop, before: Columns | 
             [contracts[one] for one in sorted(now)],
         ),
     )
+
+
+def _document(contract: Contract) -> dict[str, Any]:
+    """The contract as JSON. `on_reupload` is in it only where the contract has it: what holds
+    without it depends on the key."""
+    unset = {"on_reupload"} if contract.on_reupload is None else None
+    return contract.model_dump(mode="json", exclude=unset)
 
 
 def _after(

@@ -27,7 +27,7 @@ _COLUMNAR_NAMES: Final = {
     ".ipc": "Arrow",
 }
 _KEPT_NAMES: Final = tuple(f"{name}.csv" for name in _COLUMNAR_NAMES)
-"""Rows of a columnar file that were kept, and come back mended: `a.mends-<drop id>.parquet.csv`."""
+"""The corrected rows of a columnar file: `a.corrects-<drop id>.parquet.csv`."""
 
 _COLUMNAR: Final = CsvFormat()
 """A columnar file is read as CSV of this kind."""

@@ -134,6 +134,18 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     alter table headrace.ledger add constraint ledger_outcome_check
         check (outcome in ('loaded', 'rejected', 'superseded', 'reverted'));
     """,
+    # What a second upload of a key means (`Contract.on_reupload_of` is the same rule). Earlier
+    # versions wrote the default into each contract, so that nobody can see who had asked for it.
+    r"""
+    create function headrace.on_reupload(contract jsonb, key text) returns text
+        immutable language sql as $$
+        select coalesce(contract ->> 'on_reupload', case when key ~
+            '\.corrects-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.|$)'
+            then 'replace' else 'append' end)
+        $$;
+    update headrace.contracts set contract = contract - 'on_reupload'
+        where contract ->> 'on_reupload' = 'append';
+    """,
 )
 
 _LOCK: Final = 0x68656164_72616365 >> 1

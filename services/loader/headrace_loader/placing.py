@@ -78,7 +78,7 @@ def place(
         or len(passing) < len(stored.contract.columns),
         rowless=rowless,
         leave_out_overtaken=overtaken,
-        replace_versions=stored.contract.on_reupload is OnReupload.REPLACE
+        replace_versions=stored.contract.on_reupload_of(drop) is OnReupload.REPLACE
         and standing.earlier_version is not None,
     )
 
@@ -119,7 +119,7 @@ def _refusal(drop: Drop, contract: Contract, standing: Standing) -> Reason | Non
             message=f"The contract of {drop.table} names no primary_key to merge by.",
             remedy="Name it in the contract and replay the drop; or use append or truncate.",
         )
-    if contract.on_reupload is OnReupload.REJECT and standing.earlier_version is not None:
+    if contract.on_reupload_of(drop) is OnReupload.REJECT and standing.earlier_version is not None:
         return Reason(
             code="reuploaded",
             message=f"The key {drop.key!r} was uploaded before, as the drop "

@@ -28,8 +28,8 @@ _STANDING: Final[LiteralString] = """
         where db_name = %(db_name)s and table_name = %(table_name)s
     ), versions as (
         select drop_id, outcome,
-            (select contract ->> 'on_reupload' from headrace.contracts
-              where contracts.drop_id = contract_id) as on_reupload
+            headrace.on_reupload((select contract from headrace.contracts
+              where contracts.drop_id = contract_id), key) as on_reupload
         from headrace.ledger where bucket = %(bucket)s and key = %(key)s
     )
     select

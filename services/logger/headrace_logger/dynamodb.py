@@ -50,15 +50,15 @@ class DynamoDBLog:
                 )
         return written
 
-    async def link(self, mended: UUID, by: UUID) -> None:
-        """Notes in a drop's item which later drop mends it, if the item is there."""
+    async def link(self, corrected: UUID, by: UUID) -> None:
+        """Notes in a drop's item which later drop corrects it, if the item is there."""
         with transient_aws_errors("writing the log"), _unless_unmet():
             await self._client.update_item(
                 TableName=self._table,
-                Key={KEY: {"S": str(mended)}},
-                UpdateExpression="SET mended_by = :by",
+                Key={KEY: {"S": str(corrected)}},
+                UpdateExpression="SET corrected_by = :by",
                 ConditionExpression=f"attribute_exists({KEY}) AND "
-                "(attribute_not_exists(mended_by) OR mended_by < :by)",
+                "(attribute_not_exists(corrected_by) OR corrected_by < :by)",
                 ExpressionAttributeValues={":by": {"S": str(by)}},
             )
 

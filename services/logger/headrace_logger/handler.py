@@ -21,8 +21,8 @@ class Log(Protocol):
     async def write(self, update: Update) -> Written:
         """What became of the update."""
 
-    async def link(self, mended: UUID, by: UUID) -> None:
-        """Notes in a drop's item which later drop mends it; of several, the latest."""
+    async def link(self, corrected: UUID, by: UUID) -> None:
+        """Notes in a drop's item which later drop corrects it; of several, the latest."""
 
 
 class LoggerHandler:
@@ -33,14 +33,14 @@ class LoggerHandler:
         self._expiry_days = expiry_days
 
     async def handle(self, message: Message) -> Sequence[Fact]:
-        """One fact, one conditional update; and one of the drop that this one mends, if any."""
+        """One fact, one conditional update; and one of the drop that this one corrects, if any."""
         fact = decode(message.body)
         bind_drop(fact.drop)
         update = update_for(fact, expiry_days=self._expiry_days)
         written = await self._table.write(update)
-        mended = fact.drop.mends
-        if mended is not None and isinstance(fact, LoadSucceeded):
-            await self._table.link(mended, fact.drop.drop_id)
+        corrected = fact.drop.corrects
+        if corrected is not None and isinstance(fact, LoadSucceeded):
+            await self._table.link(corrected, fact.drop.drop_id)
         _log.info(
             "log.updated" if written.moved else "log.unchanged",
             fact=fact.detail_type,

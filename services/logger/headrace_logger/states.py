@@ -161,7 +161,7 @@ def _of_drop(drop: Drop) -> dict[str, Any]:
         "action": drop.action and str(drop.action),
         "table_name": drop.table_name,
         "file": drop.file,
-        "mends": drop.mends and str(drop.mends),
+        "corrects": drop.corrects and str(drop.corrects),
         "bucket": drop.bucket,
         "key": drop.key,
         "version_id": drop.version_id,

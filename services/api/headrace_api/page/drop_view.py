@@ -252,8 +252,8 @@ def _facts(item: Item, line: DropLine) -> list[tuple[str, str]]:
 def _links(item: Item) -> list[tuple[str, str]]:
     names = (
         ("superseded_by", "superseded by"),
-        ("mends", "mends the bad rows of"),
-        ("mended_by", "its bad rows are mended by"),
+        ("corrects", "corrects the bad rows of"),
+        ("corrected_by", "its bad rows are corrected by"),
         ("contract_id", "loaded under the contract"),
     )
     return [(label, item[name]) for name, label in names if item.get(name)]
