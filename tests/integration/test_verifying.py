@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from headrace_loader.ends import End
+from headrace_loader.ends import event_of
 from headrace_logger.dynamodb import DynamoDBLog
 from headrace_logger.states import update_for
 from headrace_router.handler import RouterHandler
@@ -97,17 +97,17 @@ class Platform:
         """Routes, loads and logs a drop, and those that it opens again."""
         routed = DropRouted(drop=drop, run=request, request=request)
         outcome = await self.road.loading.load(drop, 1, request)
-        await self.tell(routed, End(routed, 1, 5).fact(outcome))
+        await self.tell(routed, event_of(outcome, routed, 1))
         if outcome.reopens:
             pages = [page async for page in self.road.loading.reopened(drop)]
             for fact in (fact for page in pages for fact in page):
                 again = await self.road.loading.load(fact.drop, 1, fact.request)
-                await self.tell(fact, End(fact, 1, 5).fact(again))
+                await self.tell(fact, event_of(again, fact, 1))
 
     async def revert(self, drop: Drop, run: int) -> None:
         asked = RevertRequested(drop=drop, run=run)
         outcome = await self.road.loading.revert(drop, run)
-        await self.tell(asked, End(asked, 1, 5).fact(outcome))
+        await self.tell(asked, event_of(outcome, asked, 1))
 
     async def obey(self, facts: Sequence[Fact]) -> None:
         """Does what the services do when they hear these facts."""
@@ -117,7 +117,7 @@ class Platform:
                 for routed in await RouterHandler({"*"}).handle(a_message(an_envelope(fact))):
                     assert isinstance(routed, DropRouted)
                     outcome = await self.road.loading.load(routed.drop, 1, routed.request)
-                    await self.tell(routed, End(routed, 1, 5).fact(outcome))
+                    await self.tell(routed, event_of(outcome, routed, 1))
 
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.road.dsn) as connection:
@@ -217,7 +217,7 @@ async def test_drop_that_waits_for_its_new_run_is_routed_again(platform: Platfor
         await platform.carry(one)
     routed = DropRouted(drop=early)
     outcome = await road.loading.load(early, 1)  # and is killed before it says what it reopened
-    await platform.tell(routed, End(routed, 1, 5).fact(outcome))
+    await platform.tell(routed, event_of(outcome, routed, 1))
     found, _ = await platform.verify()
     assert found.kinds == ["reopened"]
     await platform.obey(found.published)

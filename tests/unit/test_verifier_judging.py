@@ -27,11 +27,11 @@ from headrace_shared.facts import (
     RevertRequested,
     Stage,
 )
+from headrace_shared.final_events import Findings, final_event
 from headrace_shared.log_schema import State
-from headrace_shared.reasons import Reason
+from headrace_shared.reasons import BadRow, Reason, TestResult
 from headrace_shared.testing.builders import a_drop
 from headrace_verifier.differences import Difference, Kind
-from headrace_verifier.ends import end_of
 from headrace_verifier.judging import (
     Count,
     Patience,
@@ -54,7 +54,7 @@ def an_entry(outcome: State = State.LOADED, **changes: Any) -> Entry:
     drop = a_drop(f"dev/{changes.pop('action', 'append')}/users/a.csv")
     entry = Entry(
         drop=drop,
-        outcome=outcome,
+        state=outcome,
         run=0,
         reopened_at=None,
         started_at=LONG_AGO - timedelta(milliseconds=250),
@@ -154,12 +154,12 @@ ENDS = [
 
 @pytest.mark.parametrize(("entry", "fact"), ENDS, ids=lambda one: type(one).__name__)
 def test_end_told_anew_is_the_fact_that_the_loader_told(entry: Entry, fact: Fact) -> None:
-    told = end_of(entry, 1)
+    told = final_event(entry, 1)
     assert type(told) is type(fact)
     assert told.occurred_at == entry.applied_at
     item = logged(told)
     assert judge_entry(entry, item, GRACE) is None
-    assert (item.state, item.order) == (entry.outcome, entry.order)
+    assert (item.state, item.order) == (entry.state, entry.order)
 
 
 @pytest.mark.parametrize(("entry", "fact"), ENDS, ids=lambda one: type(one).__name__)
@@ -174,7 +174,7 @@ def test_log_that_missed_an_end_is_told_and_then_agrees(
     assert found.kind is (Kind.LOG_BEHIND if known else Kind.LOG_MISSING)
     assert found.repair is not None
     mended = logged(*([known] if known else []), found.repair)
-    assert (mended.state, mended.order) == (entry.outcome, entry.order)
+    assert (mended.state, mended.order) == (entry.state, entry.order)
 
 
 def test_end_of_a_moment_ago_is_left_alone() -> None:
@@ -198,6 +198,34 @@ def test_two_ends_of_one_run_are_told_and_left_to_a_person(item: Item) -> None:
     found = judge_entry(an_entry(), item, GRACE)
     assert found is not None
     assert (found.kind, found.repair) == (Kind.LOG_DISAGREES, None)
+
+
+BAD_ROW = BadRow(record=1, line=2, column="id", value="x", code="wrong_type", reason="no bigint")
+TEST = TestResult(label="v is there", kind="not_null", severity="warn", passed=True)
+QUARANTINED = an_entry(rows_quarantined=2, findings=Findings((BAD_ROW,), (TEST,)))
+REFUSED = an_entry(State.REJECTED)
+
+
+@pytest.mark.parametrize(
+    ("entry", "by_log", "field"),
+    [
+        (QUARANTINED, {"rows_loaded": 4}, "rows_loaded"),
+        (QUARANTINED, {"rows_quarantined": 0}, "rows_quarantined"),
+        (QUARANTINED, {"findings": Findings((), (TEST,))}, "bad_rows"),
+        (QUARANTINED, {"findings": Findings((BAD_ROW,))}, "tests"),
+        (REFUSED, {"reason": REASON.model_copy(update={"bad_row_count": 3})}, "reason"),
+        (REFUSED, {"reason": REASON.model_copy(update={"code": "tests_failed"})}, "reason, stage"),
+        (REFUSED, {"state": State.LOADED}, "state"),
+    ],
+)
+def test_field_that_the_log_has_otherwise_is_a_difference(
+    entry: Entry, by_log: dict[str, Any], field: str
+) -> None:
+    assert judge_entry(entry, logged(final_event(entry, 1)), GRACE) is None
+    found = judge_entry(entry, logged(final_event(replace(entry, **by_log), 1)), GRACE)
+    assert found is not None
+    assert found.kind is Kind.LOG_DISAGREES
+    assert found.message.endswith(f"they differ in {field}.")
 
 
 def test_log_that_is_ahead_has_the_drop_done_again_in_a_later_run() -> None:

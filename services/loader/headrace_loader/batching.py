@@ -102,8 +102,7 @@ class Batches:
             if contract is None:
                 return {}
             found = [_part(waiting[drop_id], contract) for drop_id in sorted(fit)]
-            rows = await load.bring([part for part in found if part], contract)
-        return {drop_id: Loaded(count, contract.contract_id) for drop_id, count in rows.items()}
+            return await load.bring([part for part in found if part], contract)
 
 
 def fits(drop: Drop) -> bool:

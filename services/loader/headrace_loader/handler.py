@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
-from headrace_loader.ends import End
+from headrace_loader.ends import event_of
 from headrace_loader.loading import Loading
 from headrace_shared.drop import Drop
 from headrace_shared.errors import HeadraceError, TransientError
@@ -21,6 +20,7 @@ from headrace_shared.facts import (
 from headrace_shared.inbox import Failure, Message, Publisher
 from headrace_shared.logging import bind_drop, get_logger
 from headrace_shared.reasons import Reason
+from headrace_shared.stages import stage_of
 from headrace_shared.tracing import traceparent
 
 _log = get_logger(__name__)
@@ -35,7 +35,7 @@ class LoaderHandler:
 
     async def handle(self, message: Message) -> Sequence[Fact]:
         """Says that the load starts, loads, and returns how it ended."""
-        asked, started = _asked(message), time.monotonic()
+        asked = _asked(message)
         bind_drop(asked.drop)
         if isinstance(asked, DropRouted):
             await self._say_started(asked, message)
@@ -44,8 +44,7 @@ class LoaderHandler:
             outcome = await self._loading.revert(asked.drop, asked.run)
         if outcome.reopens or outcome.repeated:
             await self._route_reopened(asked.drop)
-        ended = End(asked, message.receive_count, round((time.monotonic() - started) * 1000))
-        return [ended.fact(outcome)]
+        return [event_of(outcome, asked, message.receive_count)]
 
     def failed(self, message: Message, failure: Failure) -> Sequence[Fact]:
         """Every failed try is told: the log says what a drop waits for."""
@@ -53,6 +52,7 @@ class LoaderHandler:
             asked = _asked(message)
         except (HeadraceError, ValueError):
             return []
+        reason = _reason(failure.error)
         return [
             LoadFailed(
                 drop=asked.drop,
@@ -60,7 +60,8 @@ class LoaderHandler:
                 traceparent=traceparent(asked.drop.drop_id),
                 attempt=failure.attempt,
                 final=failure.final,
-                reason=_reason(failure.error),
+                stage=stage_of(reason),
+                reason=reason,
                 retry_in_seconds=None if failure.final else failure.retry_in_seconds,
             )
         ]

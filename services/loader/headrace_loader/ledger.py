@@ -5,7 +5,8 @@ The columns are explained in docs/adr/0007-convergence.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -20,12 +21,16 @@ from headrace_loader.outcomes import (
     Aside,
     Loaded,
     Outcome,
+    Period,
     Rejected,
     Reverted,
     Superseded,
 )
 from headrace_shared.drop import Action, Drop, drop_id_bounds
-from headrace_shared.reasons import BadRow, Reason, TestResult
+from headrace_shared.facts import now
+from headrace_shared.final_events import FinalState, Findings
+from headrace_shared.log_schema import State
+from headrace_shared.reasons import Reason
 
 _OUTCOMES: Final = {
     Loaded: "loaded",
@@ -57,8 +62,8 @@ _COMPLETE: Final[LiteralString] = """
         rows_removed = %(rows_removed)s, rows_quarantined = %(rows_quarantined)s,
         told = %(told)s, contract_id = %(contract_id)s,
         superseded_by = %(superseded_by)s, reason = %(reason)s, reopened_at = null,
-        applied_at = clock_timestamp()
-    where drop_id = %(drop_id)s
+        started_at = %(started_at)s, applied_at = clock_timestamp()
+    where drop_id = %(drop_id)s returning started_at, applied_at
     """
 
 _ENTRY: Final[LiteralString] = """
@@ -168,9 +173,19 @@ async def requested(
     return row[0], row[1]
 
 
-async def complete(connection: AsyncConnection[Any], drop: Drop, outcome: Outcome) -> None:
-    """Writes how an entered drop ended."""
-    await connection.execute(_COMPLETE, ending(outcome) | {"drop_id": drop.drop_id})
+async def complete(
+    connection: AsyncConnection[Any], drop: Drop, outcome: Outcome, started_at: datetime
+) -> Period:
+    """Writes how an entered drop ended.
+
+    Args:
+        started_at: when the try began that ended it; of a later run, not the first one's.
+    """
+    values = ending(outcome) | {"drop_id": drop.drop_id, "started_at": started_at}
+    cursor = await connection.execute(_COMPLETE, values)
+    row = await cursor.fetchone()
+    assert row is not None
+    return Period(*row)
 
 
 def drop_of(row: dict[str, Any]) -> Drop:
@@ -187,22 +202,45 @@ def ending(outcome: Outcome) -> dict[str, Any]:
         "rows": counted.rows if counted else 0,
         "rows_removed": counted.rows_removed if counted else 0,
         "rows_quarantined": aside.rows,
-        "told": _told(aside),
+        "told": _jsonb(_findings(outcome).as_document()),
         "contract_id": None if isinstance(outcome, Applied) else outcome.contract_id,
         "superseded_by": outcome.by if isinstance(outcome, Superseded) else None,
         "reason": Jsonb(outcome.reason.model_dump()) if isinstance(outcome, Rejected) else None,
     }
 
 
-def _told(aside: Aside) -> Jsonb | None:
-    if aside == NOTHING_ASIDE:
-        return None
-    return Jsonb(
-        {
-            "bad_rows": [one.model_dump(exclude_none=True) for one in aside.first],
-            "tests": [one.model_dump() for one in aside.tests],
-        }
+def final_state(drop: Drop, outcome: Outcome, run: int) -> FinalState:
+    """The final state that an outcome's ledger row holds.
+
+    Args:
+        run: the one that the message asks for. A later outcome is that of a later run.
+    """
+    written = ending(outcome)
+    period = outcome.period or Period(now(), now())
+    return FinalState(
+        drop=drop,
+        state=State(written["outcome"]),
+        run=max(outcome.run, run),
+        started_at=period.started_at,
+        applied_at=period.applied_at,
+        rows_loaded=written["rows"],
+        rows_removed=written["rows_removed"],
+        rows_quarantined=written["rows_quarantined"],
+        findings=_findings(outcome),
+        contract_id=written["contract_id"],
+        superseded_by=written["superseded_by"],
+        reason=outcome.reason if isinstance(outcome, Rejected) else None,
+        changes=outcome.changes if isinstance(outcome, Applied) else (),
     )
+
+
+def _findings(outcome: Outcome) -> Findings:
+    aside = outcome.aside if isinstance(outcome, Loaded) else NOTHING_ASIDE
+    return Findings(aside.first, aside.tests)
+
+
+def _jsonb(document: Mapping[str, Any] | None) -> Jsonb | None:
+    return None if document is None else Jsonb(document)
 
 
 def _entry(row: dict[str, Any]) -> Entry:
@@ -217,6 +255,10 @@ def _entry(row: dict[str, Any]) -> Entry:
 
 
 def _outcome(row: dict[str, Any]) -> Outcome:
+    return replace(_ended(row), period=Period(row["started_at"], row["applied_at"]))
+
+
+def _ended(row: dict[str, Any]) -> Outcome:
     run, contract_id = row["run"], row["contract_id"]
     match row["outcome"]:
         case "superseded":
@@ -229,12 +271,8 @@ def _outcome(row: dict[str, Any]) -> Outcome:
             return Reverted(removed, rows, contract_id, repeated=True, run=run)
     if row["action"] == Action.SCHEMA:
         return Applied(tuple(row["changes"] or ()), repeated=True, run=run)
-    told = row["told"] or {}
-    aside = Aside(
-        row["rows_quarantined"],
-        tuple(BadRow.model_validate(one) for one in told.get("bad_rows", ())),
-        tuple(TestResult.model_validate(one) for one in told.get("tests", ())),
-    )
+    found = Findings.of_document(row["told"])
+    aside = Aside(row["rows_quarantined"], found.bad_rows, found.tests)
     return Loaded(
         row["rows_loaded"], contract_id, row["rows_removed"], aside, repeated=True, run=run
     )

@@ -111,12 +111,11 @@ class Loading:
                 raise TransientError(f"the drop {drop.drop_id} is about to be loaded again")
             run = await transaction.requested(request)
             if not isinstance(entry.outcome, Loaded):
-                return replace(entry.outcome, run=run)
+                return await transaction.finish(replace(entry.outcome, run=run))
             before = entry.outcome
             await transaction.take_out()
             reverted = Reverted(before.rows, before.rows, before.contract_id, run=run)
-            await transaction.finish(reverted)
-            return reverted
+            return await transaction.finish(reverted)
 
     def reopened(self, drop: Drop) -> AsyncIterator[list[DropRouted]]:
         """The drops of the drop's table that wait to be loaded again, in pages."""
@@ -199,8 +198,7 @@ class Loading:
                 return claim
             outcome = await _judged(transaction, this.drop, wanted)
             outcome = replace(outcome, run=claim.run)
-            await transaction.finish(outcome)
-            return outcome
+            return await transaction.finish(outcome)
 
     async def _document(self, drop: Drop) -> bytes:
         document = bytearray()
@@ -295,8 +293,7 @@ def _rejection(refused: CopyRefusedError) -> PermanentError:
 
 async def _end(transaction: LoadTransaction, claim: Claim, outcome: Outcome) -> Outcome:
     opened = await transaction.reopen_dependents(claim, outcome)
-    await transaction.finish(outcome)
-    return replace(outcome, reopens=opened)
+    return replace(await transaction.finish(outcome), reopens=opened)
 
 
 def _refused_by_rows(drop: Drop, refused: DdlRefusedError) -> Reason:

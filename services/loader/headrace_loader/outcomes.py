@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from headrace_shared.reasons import BadRow, Reason, TestResult
@@ -21,14 +22,24 @@ class Aside:
 NOTHING_ASIDE = Aside()
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From the beginning of the try that ended a drop until the outcome was in the ledger."""
+
+    started_at: datetime
+    applied_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ended:
     """`repeated`: the drop was at this end before, and nothing was done now. `run`: in which run
-    it came there. `reopens`: drops of the table were opened again and have to be routed."""
+    it came there. `reopens`: drops of the table were opened again and have to be routed.
+    `period`: as the ledger has it; None of an outcome that is not in the ledger."""
 
     repeated: bool = False
     run: int = 0
     reopens: bool = False
+    period: Period | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

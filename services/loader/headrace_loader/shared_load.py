@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 
 from headrace_loader import table
 from headrace_loader.copying import copy_statement
+from headrace_loader.outcomes import Loaded, Period
 from headrace_loader.sqlstate import CopyRefusedError, copy_errors
 from headrace_loader.standing import LAST_PLACE, StoredContract
 from headrace_shared.contract import Column, Contract
@@ -53,7 +54,7 @@ _ENTER: Final[LiteralString] = """
             started_at, rows_loaded)
     -- In one order everywhere: two loaders with the same drops must not wait in a circle.
     order by drop_id
-    on conflict do nothing
+    on conflict do nothing returning drop_id, started_at, applied_at
     """
 
 
@@ -103,8 +104,9 @@ class SharedLoad:
             return None, ()
         return StoredContract(contract_id, contract), set(drop_ids) - set(known)
 
-    async def bring(self, parts: Sequence[Part], contract: StoredContract) -> dict[UUID, int]:
-        """Brings the rows in and enters the drops; answers with the rows of each drop that is in.
+    async def bring(self, parts: Sequence[Part], contract: StoredContract) -> dict[UUID, Loaded]:
+        """Copies the rows and enters the drops; the answer has the outcome of each drop that is
+        loaded.
 
         A drop with a bad row is left out; the others are then copied once more, each by itself.
 
@@ -118,9 +120,13 @@ class SharedLoad:
         by_columns = attrgetter("columns")
         for _, group in groupby(sorted(parts, key=_names), key=by_columns):
             good += await self._copied(list(group), dialect)
-        if good:
-            await self._enter(good, contract.contract_id)
-        return {part.drop.drop_id: part.rows for part in good}
+        entered = await self._enter(good, contract.contract_id) if good else {}
+        return {
+            part.drop.drop_id: Loaded(
+                part.rows, contract.contract_id, period=entered[part.drop.drop_id]
+            )
+            for part in good
+        }
 
     async def _copied(self, parts: list[Part], dialect: CsvFormat) -> list[Part]:
         if await self._copy(parts, dialect):
@@ -144,7 +150,7 @@ class SharedLoad:
             return False
         return True
 
-    async def _enter(self, parts: Sequence[Part], contract_id: UUID) -> None:
+    async def _enter(self, parts: Sequence[Part], contract_id: UUID) -> dict[UUID, Period]:
         drops = [part.drop for part in parts]
         cursor = await self._connection.execute(
             _ENTER,
@@ -164,8 +170,10 @@ class SharedLoad:
                 "rows": [part.rows for part in parts],
             },
         )
-        if cursor.rowcount != len(parts):
+        entered = {drop_id: Period(*times) for drop_id, *times in await cursor.fetchall()}
+        if len(entered) != len(parts):
             raise ContendedError("another loader has loaded a drop of this batch")
+        return entered
 
 
 def _names(part: Part) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -30,6 +31,7 @@ from headrace_shared.contract import Column, Contract
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import TransientError
 from headrace_shared.evolution import reshape
+from headrace_shared.facts import now
 from headrace_shared.file_formats import CsvFormat
 from headrace_shared.identifiers import LINEAGE_COLUMN
 
@@ -60,6 +62,7 @@ class LoadTransaction:
         self._drop = drop
         self._exclusive = exclusive
         self._stall = stall_seconds
+        self._started_at = now()
         self._place = aside or Place(
             table.table_identifier(drop), str(drop.db_name), str(drop.table_name)
         )
@@ -71,6 +74,7 @@ class LoadTransaction:
         Raises:
             TransientError: it was at an end, and is opened again, which needs the table alone.
         """
+        self._started_at = started_at
         claimed = await ledger.claim(self._connection, self._drop, started_at, request)
         if isinstance(claimed, Claim) and claimed.before is not None and not self._exclusive:
             raise TransientError("the drop was opened again meanwhile", retry_after=0)
@@ -259,9 +263,11 @@ class LoadTransaction:
             opened = await reopening.earlier(self._connection, self._drop) or opened
         return opened
 
-    async def finish(self, outcome: Outcome) -> None:
-        """Completes the ledger row: the last statement before the commit."""
-        await ledger.complete(self._connection, self._drop, outcome)
+    async def finish(self, outcome: Outcome) -> Outcome:
+        """Completes the ledger row: the last statement before the commit. The answer is the
+        outcome with its period."""
+        period = await ledger.complete(self._connection, self._drop, outcome, self._started_at)
+        return replace(outcome, period=period)
 
     async def _reopen_misread(self, change: Change) -> list[Any]:
         accepted = {v.contract_id for v in change.chain.verdicts if v.refusal is None}

@@ -12,10 +12,11 @@ from uuid import UUID
 
 from headrace_shared.drop import Drop
 from headrace_shared.facts import Fact, ReplayRequested, RevertRequested, Stage
+from headrace_shared.final_events import final_event
 from headrace_shared.log_schema import State
+from headrace_shared.stages import stage_of
 from headrace_shared.tracing import traceparent
 from headrace_verifier.differences import Difference, Kind
-from headrace_verifier.ends import end_of
 from headrace_verifier.records import Entry, Item, Version
 
 _LONG_LOAD: Final = 12
@@ -159,26 +160,54 @@ def _judge_reopened(
 
 
 def _judge_same_end(entry: Entry, item: Item) -> Difference | None:
-    counts = {item.rows_loaded, entry.rows_loaded} if entry.outcome is State.LOADED else set()
-    if item.state is entry.outcome and len(counts) <= 1:
+    different = _different_fields(entry, item)
+    if not different:
         return None
     return Difference(
         Kind.LOG_DISAGREES,
         _where(entry.drop),
-        f"The ledger says {entry.outcome} with {entry.rows_loaded:,} rows, the log {item.state} "
-        f"with {item.rows_loaded or 0:,}.",
+        f"The ledger says {entry.state} with {_rows(entry.rows_loaded, entry.rows_quarantined)}, "
+        f"the log {item.state} with {_rows(item.rows_loaded, item.rows_quarantined)}; they differ "
+        f"in {', '.join(different)}.",
         f"headrace replay {item.drop.drop_id}",
         item.drop.drop_id,
     )
 
 
+def _different_fields(entry: Entry, item: Item) -> list[str]:
+    """The fields that the event of the final state has written otherwise into the log, by name:
+    their values may be those of rows."""
+    if item.state is not entry.state:
+        return ["state"]
+    match entry.state:
+        case State.LOADED:
+            pairs: dict[str, tuple[object, object]] = {
+                "rows_loaded": (entry.rows_loaded, item.rows_loaded or 0),
+                "rows_quarantined": (entry.rows_quarantined, item.rows_quarantined or 0),
+                "bad_rows": (len(entry.findings.bad_rows), item.bad_rows),
+                "tests": (entry.findings.tests, item.tests),
+            }
+        case State.REJECTED if entry.reason is not None:
+            pairs = {
+                "reason": (entry.reason, item.reason),
+                "stage": (stage_of(entry.reason), item.stage),
+            }
+        case _:
+            pairs = {}
+    return [name for name, (by_ledger, by_log) in pairs.items() if by_ledger != by_log]
+
+
+def _rows(loaded: int | None, quarantined: int | None) -> str:
+    return f"{loaded or 0:,} rows and {quarantined or 0:,} quarantined"
+
+
 def _judge_later(entry: Entry, item: Item, patience: Patience) -> Difference | None:
     """A log that knows of a later run than the ledger."""
-    if not item.has_ended or item.state in (entry.outcome, State.FAILED):
+    if not item.has_ended or item.state in (entry.state, State.FAILED):
         return None
     if _was_turned_away_by_router(item) or patience.is_on_its_way(item.updated_at):
         return None
-    return _ahead(item, f"the ledger {entry.outcome}", patience)
+    return _ahead(item, f"the ledger {entry.state}", patience)
 
 
 def _judge_ended(
@@ -214,10 +243,10 @@ def _to_tell(kind: Kind, entry: Entry, item: Item | None) -> Difference:
     return Difference(
         kind,
         _where(entry.drop),
-        f"The ledger says {entry.outcome} since {_told(entry.applied_at)}, the log {says}.",
+        f"The ledger says {entry.state} since {_told(entry.applied_at)}, the log {says}.",
         "headrace verify --repair tells the log.",
         entry.drop.drop_id,
-        end_of(entry, item.attempts if item else 1),
+        final_event(entry, item.attempts if item else 1),
     )
 
 

@@ -13,13 +13,10 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from headrace_shared.drop import Drop
 from headrace_shared.errors import TransientError
-from headrace_shared.log_schema import State
-from headrace_shared.reasons import Reason
 from headrace_shared.warehouse_access import WarehouseAccess
 from headrace_verifier.judging import Count
-from headrace_verifier.records import Entry, Version
+from headrace_verifier.records import Entry, Version, entry_of
 
 PAGE: Final = 1_000
 _LOCK_SECONDS: Final = 60
@@ -123,14 +120,14 @@ class Ledger:
             _ENTRIES + "where drop_id > %(after)s order by drop_id limit %(limit)s",
             {"after": after, "limit": PAGE},
         )
-        return [_entry(row) for row in rows]
+        return [entry_of(row) for row in rows]
 
     async def entries(self, drop_ids: Sequence[UUID]) -> dict[UUID, Entry]:
         """The rows of these drops, as far as there are any."""
         rows = await self._rows(
             _ENTRIES + "where drop_id = any(%(drop_ids)s)", {"drop_ids": list(drop_ids)}
         )
-        return {row["drop_id"]: _entry(row) for row in rows}
+        return {row["drop_id"]: entry_of(row) for row in rows}
 
     async def tables(self) -> list[tuple[str, str]]:
         """db_name and table_name of every table that has an accepted contract."""
@@ -232,21 +229,3 @@ def _transient_errors() -> Iterator[None]:
             "the warehouse has no ledger yet, or that of an older version: start a loader, which "
             f"makes it ({error})"
         ) from error
-
-
-def _entry(row: dict[str, Any]) -> Entry:
-    reason = row["reason"]
-    return Entry(
-        drop=Drop.model_validate({**row, "file": row["key"].split("/", 3)[3]}),
-        outcome=State(row["outcome"]),
-        run=row["run"],
-        reopened_at=row["reopened_at"],
-        started_at=row["started_at"],
-        applied_at=row["applied_at"],
-        rows_loaded=row["rows_loaded"],
-        rows_removed=row["rows_removed"],
-        contract_id=row["contract_id"],
-        superseded_by=row["superseded_by"],
-        reason=Reason.model_validate(reason) if reason else None,
-        changes=tuple(row["changes"] or ()),
-    )

@@ -9,9 +9,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from headrace_shared.drop import Drop, drop_id
+from headrace_shared.final_events import FinalState, Findings
 from headrace_shared.identifiers import safe_identifier, safe_schema
 from headrace_shared.log_schema import AS_LANDED, END_STATES, State, state_order, step_attribute
-from headrace_shared.reasons import Reason
+from headrace_shared.reasons import Reason, TestResult
 from headrace_shared.reruns import logged_drop
 
 EVENT_DELAY: Final = timedelta(minutes=1)
@@ -76,27 +77,16 @@ class Version:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A row of the ledger."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(FinalState):
+    """A row of the ledger. `reopened_at`: since when it waits to be loaded again."""
 
-    drop: Drop
-    outcome: State
-    run: int
-    reopened_at: datetime | None
-    started_at: datetime
-    applied_at: datetime
-    rows_loaded: int
-    rows_removed: int
-    contract_id: UUID | None
-    superseded_by: UUID | None
-    reason: Reason | None
-    changes: tuple[str, ...]
+    reopened_at: datetime | None = None
 
     @property
     def order(self) -> int:
         """The place of its end on the log's road."""
-        return state_order(self.outcome, 1, self.run)
+        return state_order(self.state, 1, self.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +94,7 @@ class Item:
     """A drop's item in the log.
 
     Args:
+        bad_rows: how many places of quarantined rows it shows.
         asked_at_stage: where its run was asked for: `route` by a replay, `load` by a revert;
             None where nobody asked.
         as_landed: it was asked for as if its first event had only been late.
@@ -118,6 +109,10 @@ class Item:
     updated_at: datetime
     retry_at: datetime | None
     rows_loaded: int | None
+    rows_quarantined: int | None
+    bad_rows: int
+    tests: tuple[TestResult, ...]
+    reason: Reason | None
     superseded_by: UUID | None
     asked_at_stage: str | None
     as_landed: bool
@@ -126,6 +121,27 @@ class Item:
     def has_ended(self) -> bool:
         """Whether the drop is at an end state."""
         return self.state in END_STATES
+
+
+def entry_of(row: Mapping[str, Any]) -> Entry:
+    """A row of the ledger, with the changes of its contract."""
+    reason = row["reason"]
+    return Entry(
+        drop=Drop.model_validate({**row, "file": row["key"].split("/", 3)[3]}),
+        state=State(row["outcome"]),
+        run=row["run"],
+        reopened_at=row["reopened_at"],
+        started_at=row["started_at"],
+        applied_at=row["applied_at"],
+        rows_loaded=row["rows_loaded"],
+        rows_removed=row["rows_removed"],
+        rows_quarantined=row["rows_quarantined"],
+        findings=Findings.of_document(row["told"]),
+        contract_id=row["contract_id"],
+        superseded_by=row["superseded_by"],
+        reason=Reason.model_validate(reason) if reason else None,
+        changes=tuple(row["changes"] or ()),
+    )
 
 
 def item_of(raw: Mapping[str, Any]) -> Item:
@@ -142,6 +158,10 @@ def item_of(raw: Mapping[str, Any]) -> Item:
         updated_at=datetime.fromisoformat(raw["updated_at"]),
         retry_at=datetime.fromisoformat(raw["retry_at"]) if "retry_at" in raw else None,
         rows_loaded=raw.get("rows_loaded"),
+        rows_quarantined=raw.get("rows_quarantined"),
+        bad_rows=len(raw.get("bad_rows", ())),
+        tests=tuple(TestResult.model_validate(one) for one in raw.get("tests", ())),
+        reason=Reason.model_validate(raw["reason"]) if "reason" in raw else None,
         superseded_by=UUID(raw["superseded_by"]) if "superseded_by" in raw else None,
         asked_at_stage=asked["stage"] if asked else None,
         as_landed=asked is None or AS_LANDED in asked,
