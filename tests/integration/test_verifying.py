@@ -15,10 +15,12 @@ from headrace_loader.ends import event_of
 from headrace_logger.dynamodb import DynamoDBLog
 from headrace_logger.states import update_for
 from headrace_router.handler import RouterHandler
+from headrace_shared.attribute_values import plain_item
 from headrace_shared.aws import AwsClients
 from headrace_shared.drop import Drop
 from headrace_shared.errors import TransientError
 from headrace_shared.facts import DropRouted, Fact, ReplayRequested, RevertRequested
+from headrace_shared.log_schema import STEP_PREFIX
 from headrace_shared.testing.builders import a_message, an_envelope
 from headrace_shared.warehouse_access import WarehouseAccess
 from headrace_verifier.differences import Difference, Kind
@@ -197,6 +199,51 @@ async def test_every_kind_of_difference_is_told(platform: Platform) -> None:
     again, _ = await platform.verify(replace(NOW_AND_REPAIR, repair=False))
     assert again.kinds == ["rows_differ", "rows_unknown"]
     assert again.published == []
+
+
+WITH_TESTS: dict[str, Any] = {
+    "on_bad_rows": {"mode": "quarantine"},
+    "tests": [
+        {"not_null": "name", "severity": "warn"},
+        {"row_count": {"max": 3}, "severity": "error"},
+    ],
+}
+
+
+async def test_log_that_is_made_again_from_the_ledger_is_the_same_log(platform: Platform) -> None:
+    road, at = platform.road, now(platform.road)
+    drops = [
+        road.land_contract("dev.tested", at=at, **WITH_TESTS),
+        road.land("dev/append/tested/quarantined.csv", "id,name\n1,a\nx,bad\n2,\n", at=at + 1),
+        road.land("dev/append/tested/header.csv", "id,nobody\n1,a\n", at=at + 2),
+        road.land("dev/append/tested/tests.csv", "id\n1\n2\n3\n4\n", at=at + 3),
+    ]
+    for drop in [*drops, *await a_history(platform)]:
+        await platform.carry(drop)
+    before = items(road)
+    stages = [before[str(drop.drop_id)]["stage"] for drop in drops]
+    assert stages == ["load", "load", "transform", "test"]
+    assert before[str(drops[1].drop_id)]["rows_quarantined"] == 1
+    for drop_id in before:
+        key = {"drop_id": {"S": drop_id}}
+        road.aws.clients.dynamodb.delete_item(TableName=road.aws.resources.log_table.name, Key=key)
+    await platform.obey((await platform.verify())[0].published)
+    assert items(road) == before
+    assert (await platform.verify())[0].differences == []
+
+
+def items(road: Road) -> dict[str, dict[str, Any]]:
+    """The log without the timelines, of which the ledger knows the last step alone."""
+    answer = road.aws.clients.dynamodb.scan(TableName=road.aws.resources.log_table.name)
+    plain = map(plain_item, answer["Items"])
+    return {
+        item["drop_id"]: {
+            name: value
+            for name, value in item.items()
+            if not name.startswith(STEP_PREFIX) and name != "traceparent"
+        }
+        for item in plain
+    }
 
 
 async def test_table_that_was_dropped_by_hand_is_told(platform: Platform) -> None:

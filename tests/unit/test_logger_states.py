@@ -196,6 +196,13 @@ def test_attributes_are_those_of_the_log() -> None:
     }
 
 
+def test_duration_of_a_later_run_counts_from_its_request() -> None:
+    requested_at = EPOCH + timedelta(days=3, milliseconds=250)
+    run = int(requested_at.timestamp() * 1000)
+    end = ends(1, run=run, occurred_at=requested_at + timedelta(milliseconds=84))[0]
+    assert update_for(end, expiry_days=0).attributes["duration_ms"] == 84
+
+
 def test_key_without_a_table_has_no_table_partition() -> None:
     drop = a_drop("nonsense")
     item = folded([DropRejected(drop=drop, stage=Stage.ROUTE, reason=REASON)])

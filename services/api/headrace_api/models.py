@@ -40,7 +40,10 @@ class DropItem(BaseModel):
     landed_timestamp: str = Field(description="When the file landed, in whole seconds.")
     landed_at: str | None = Field(None, description="The same as precisely as S3 told it.")
     state: State
-    stage: str = Field(description="The latest step: route, transform, test or load.")
+    stage: str = Field(
+        description="The latest step, or the step that failed: route, transform (a row or the file "
+        "cannot be read), test (a test of the contract failed) or load."
+    )
     status: str = Field(description="How the latest step went: success or fail.")
     rows_loaded: int | None = Field(None, description="Null until the drop has ended.")
     rows_quarantined: int | None = Field(None, description="Bad rows that were set aside.")
