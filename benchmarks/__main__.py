@@ -17,7 +17,6 @@ from benchmarks.keeping import keep
 from benchmarks.recovery import recovery
 from benchmarks.verifying import verifying
 from headrace_local.platform import PlatformOptions
-from headrace_local.ports import free_port
 from tests.running_platform import running
 
 
@@ -26,7 +25,7 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
         folder = Path(name)
-        options = PlatformOptions(data_dir=folder / "data", ephemeral=True, api_port=free_port())
+        options = PlatformOptions(data_dir=folder / "data", ephemeral=True)
         started = time.monotonic()
         with running(options) as platform:
             ready = Figure(

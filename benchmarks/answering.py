@@ -237,9 +237,7 @@ def _answers(port: int) -> bool:
 def main() -> None:
     """One run on a fresh platform, kept in the README."""
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
-        options = PlatformOptions(
-            data_dir=Path(name) / "data", ephemeral=True, api_port=free_port()
-        )
+        options = PlatformOptions(data_dir=Path(name) / "data", ephemeral=True)
         with running(options) as platform:
             figures = []
             for figure in answering(platform):

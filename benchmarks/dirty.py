@@ -29,7 +29,6 @@ import pyarrow.csv
 
 from benchmarks.keeping import keep
 from headrace_local.platform import PlatformOptions
-from headrace_local.ports import free_port
 from tests.running_platform import RunningPlatform, running
 
 TYPES: Final = {"id": "bigint", "code": "text", "qty": "integer", "day": "date"}
@@ -251,7 +250,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="headrace-dirty-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        options = PlatformOptions(data_dir=folder / "data", ephemeral=True, api_port=free_port())
+        options = PlatformOptions(data_dir=folder / "data", ephemeral=True)
         with running(options) as platform:
             peers: dict[str, Callable[[Dirty, Path], Seen]] = {
                 "Headrace": by_headrace(platform),

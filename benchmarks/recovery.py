@@ -17,7 +17,6 @@ from benchmarks.figure import Figure
 from benchmarks.files import csv_of
 from benchmarks.measures import make_table
 from headrace_local.platform import PlatformOptions
-from headrace_local.ports import free_port
 from headrace_local.resources import VISIBILITY_SECONDS
 from tests.running_platform import RunningPlatform, eventually, running
 
@@ -29,9 +28,7 @@ def recovery() -> Iterator[Figure]:
     """Two loaders; the one with a COPY under way is killed."""
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
         folder = Path(name)
-        options = PlatformOptions(
-            data_dir=folder / "data", ephemeral=True, scale={"loader": 2}, api_port=free_port()
-        )
+        options = PlatformOptions(data_dir=folder / "data", ephemeral=True, scale={"loader": 2})
         body = csv_of(folder, _MEGABYTES).read_bytes()
         with running(options) as platform:
             make_table(platform, "killed")

@@ -21,7 +21,6 @@ from benchmarks.files import CONTRACT, csv_of
 from benchmarks.keeping import keep
 from benchmarks.measures import make_table, paired, peak_megabytes
 from headrace_local.platform import PlatformOptions
-from headrace_local.ports import free_port
 from tests.running_platform import RunningPlatform, running
 
 MEGABYTES: Final = 100
@@ -106,9 +105,7 @@ def main() -> None:
     """The measurements on a platform of their own, printed and kept in the README."""
     figures = []
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
-        options = PlatformOptions(
-            data_dir=Path(name) / "data", ephemeral=True, api_port=free_port()
-        )
+        options = PlatformOptions(data_dir=Path(name) / "data", ephemeral=True)
         with running(options) as platform:
             for figure in sifting(platform, Path(name)):
                 figures.append(figure)

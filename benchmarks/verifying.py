@@ -25,7 +25,7 @@ from benchmarks.figure import Figure
 from benchmarks.measures import peak_megabytes
 from headrace_local.env import variables
 from headrace_local.platform import PlatformOptions
-from headrace_local.ports import LOOPBACK, free_port
+from headrace_local.ports import LOOPBACK
 from tests.running_platform import RunningPlatform, running
 
 SIZES: Final = (10_000, 200_000)
@@ -199,9 +199,7 @@ def main() -> None:
     """Prints the figures of one size."""
     size = int(sys.argv[1])
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
-        options = PlatformOptions(
-            data_dir=Path(name) / "data", ephemeral=True, api_port=free_port()
-        )
+        options = PlatformOptions(data_dir=Path(name) / "data", ephemeral=True)
         with running(options) as platform:
             for figure in verifying(platform, (size,)):
                 sys.stdout.write(f"{figure.what}: {figure.figure}  {figure.beside}\n")

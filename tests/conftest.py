@@ -18,7 +18,7 @@ from headrace_loader.loading import Loading
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.sifting.quarantine import Quarantine
 from headrace_local import emulator
-from headrace_local.ports import free_port
+from headrace_local.ports import listening, port_of
 from headrace_local.provision import Clients, provision
 from headrace_local.resources import REGION, describe
 from headrace_shared.aws import AwsClients
@@ -29,10 +29,9 @@ from tests.road import Road
 
 @pytest.fixture(scope="session")
 def aws_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    port = free_port()
     folder = tmp_path_factory.mktemp("aws")
-    with serving(emulator.emulator(port, None), folder):
-        yield port
+    with listening() as listener, serving(emulator.emulator(listener, None), folder):
+        yield port_of(listener)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,12 +16,16 @@ from typing import NoReturn
 import pytest
 
 from headrace_local import postgres
+from headrace_local.errors import PlatformError
 from headrace_local.ports import LOOPBACK, free_port
 from headrace_local.provision import Clients, Provisioned
 from headrace_local.resources import Resources
 from headrace_local.supervisor import Program, as_user
 
-START_SECONDS = 30
+START_SECONDS = 120
+"""Two or three are work; the rest is the wait for a busy machine."""
+
+PORT_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ def serving(program: Program, folder: Path) -> Iterator[None]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            pass_fds=[one.fileno() for one in program.sockets],
         )
         try:
             _await_ready(program, child, Path(log.name))
@@ -72,13 +77,31 @@ def postgres_at(address: str | None) -> Iterator[tuple[postgres.Cluster, int]]:
     # pytest closes that folder to all but its owner.
     with TemporaryDirectory(prefix="headrace-test-") as name:
         folder = Path(name)
-        cluster, port = postgres.prepare(folder, fsync=False), free_port()
+        cluster = postgres.prepare(folder, fsync=False)
         with (cluster.server.pgdata / "pg_hba.conf").open("a") as file:
             file.write("host all all samenet scram-sha-256\n")
-        program = postgres.postgres(cluster, port, fsync=False)
-        listen = ["-c", f"listen_addresses={','.join(filter(None, (LOOPBACK, address)))}"]
-        with serving(replace(program, command=[*program.command, *listen]), folder):
-            yield cluster, port
+        with ExitStack() as stack:
+            yield cluster, _served(stack, cluster, folder, address)
+
+
+def _served(
+    stack: ExitStack,
+    cluster: postgres.Cluster,
+    folder: Path,
+    address: str | None,
+    tries: int = PORT_TRIES,
+) -> int:
+    """The port, which no other program took between the look for a free one and the start."""
+    port = free_port()
+    program = postgres.postgres(cluster, port, fsync=False)
+    listen = ["-c", f"listen_addresses={','.join(filter(None, (LOOPBACK, address)))}"]
+    try:
+        stack.enter_context(serving(replace(program, command=[*program.command, *listen]), folder))
+    except PlatformError as error:
+        if tries == 1 or not postgres.no_port(error):
+            raise
+        return _served(stack, cluster, folder, address, tries - 1)
+    return port
 
 
 def _await_ready(program: Program, child: subprocess.Popen[bytes], log: Path) -> None:
@@ -92,4 +115,5 @@ def _await_ready(program: Program, child: subprocess.Popen[bytes], log: Path) ->
         return True
 
     if not asyncio.run(ready()):
-        pytest.fail(f"{program.name} did not start:\n{log.read_text()}", pytrace=False)
+        told = f"{program.name} did not start:\n{log.read_text()}"
+        raise PlatformError(told, str(log), "Read that log.")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from headrace_local.api_keys import local_key, put_key
-from headrace_local.ports import free_port
+from headrace_local.ports import LOOPBACK, listening, port_of
 from headrace_shared.api_keys import ApiKey
 from tests.behind_api import Behind
 from tests.real_parts import AwsStack
@@ -42,6 +42,18 @@ class RunningApi(Behind):
         return [json.loads(line) for line in self.output.read_text().splitlines()]
 
 
+@dataclass(frozen=True)
+class ApiProcess:
+    """A process of the API, and where it listens."""
+
+    url: str
+    child: subprocess.Popen[bytes]
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+
 @contextmanager
 def running_api(
     aws: AwsStack, dsn: str, folder: Path, key: tuple[str, ApiKey] | None = None
@@ -53,33 +65,39 @@ def running_api(
     """
     told, kept = key or local_key()
     put_key(aws.clients.dynamodb, aws.resources.keys_table.name, kept)
-    port, output = free_port(), folder / "api.log"
-    with output.open("wb") as file:
+    output = folder / "api.log"
+    settings = _settings(aws, dsn) | {"HEADRACE_LIVENESS_FILE": str(folder / "alive")}
+    with api_process(settings, output) as process:
+        yield RunningApi(aws, dsn, process.url, told, process.child, output)
+
+
+@contextmanager
+def api_process(
+    settings: Mapping[str, str], output: Path, *, probe: str = "/readyz"
+) -> Iterator[ApiProcess]:
+    """`python -m headrace_api` with these settings, from the moment on that `probe` answers 200."""
+    with listening() as listener, output.open("wb") as file:
         child = subprocess.Popen(
             [sys.executable, "-m", "headrace_api"],
-            env={
-                **os.environ,
-                **_settings(aws, dsn, port),
-                "HEADRACE_LIVENESS_FILE": str(folder / "alive"),
-            },
+            env={**os.environ, **settings, "HEADRACE_API_FD": str(listener.fileno())},
             stdout=file,
             stderr=file,
+            pass_fds=[listener.fileno()],
         )
+        process = ApiProcess(f"http://{LOOPBACK}:{port_of(listener)}", child)
         try:
-            made = RunningApi(aws, dsn, f"http://127.0.0.1:{port}", told, child, output)
-            _await_ready(made)
-            yield made
+            _await_answer(process, probe, output)
+            yield process
         finally:
             child.kill()
             child.wait()
 
 
-def _settings(aws: AwsStack, dsn: str, port: int) -> dict[str, str]:
+def _settings(aws: AwsStack, dsn: str) -> dict[str, str]:
     return {
         "HEADRACE_LOG_TABLE": aws.resources.log_table.name,
         "HEADRACE_WAREHOUSE_DSN": dsn,
         "HEADRACE_CURSOR_SECRET": "a secret of the tests",
-        "HEADRACE_API_PORT": str(port),
         "HEADRACE_BUS_NAME": aws.resources.bus,
         "HEADRACE_QUARANTINE_BUCKET": aws.resources.quarantine.name,
         "HEADRACE_DEAD_LETTER_QUEUES": _pairs(aws.provisioned.dead_letter_queues),
@@ -93,13 +111,13 @@ def _pairs(of: Mapping[str, str]) -> str:
     return ",".join(f"{service}={url}" for service, url in of.items())
 
 
-def _await_ready(api: RunningApi) -> None:
+def _await_answer(process: ApiProcess, probe: str, output: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and api.child.poll() is None:
-        try:
-            if httpx.get(f"{api.url}/readyz").status_code == 200:
+    while time.monotonic() < deadline and process.child.poll() is None:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{process.url}{probe}").status_code == 200:
                 return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    how = "is not ready" if api.child.poll() is None else f"ended with {api.child.returncode}"
-    pytest.fail(f"the API {how}:\n{api.output.read_text()}")
+        time.sleep(0.05)
+    status = process.child.poll()
+    how = "is not ready" if status is None else f"ended with {status}"
+    pytest.fail(f"the API {how}:\n{output.read_text()}")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tools.fixed_ports import fixed_ports
 from tools.imports import forbidden_imports, unlocked_imports
 from tools.locks import drifted, stale, unhashed
 from tools.terraform_tables import stale_tables
@@ -22,6 +23,7 @@ RULES: Final[tuple[Callable[[Path], list[str]], ...]] = (
     traces_of_one_machine,
     folders_without_readme,
     stale_tables,
+    fixed_ports,
 )
 
 

@@ -19,7 +19,7 @@ from rich.text import Text
 from headrace_local import console, demo_data
 from headrace_local.demo_story import Story
 from headrace_local.errors import UserError
-from headrace_local.platform import Platform, PlatformOptions
+from headrace_local.platform import API_PORT, Platform, PlatformOptions
 from headrace_local.stack import DATA_FOLDER, FILE_NAME, PLACE_VARIABLE, Stack, find_stack, read
 
 _FILES_FOLDER: Final = "demo-data"
@@ -123,7 +123,12 @@ class Demo:
 
     async def _start(self) -> Stack | None:
         self._platform = Platform(
-            PlatformOptions(data_dir=self._folder, ephemeral=True, on_event=_tell_event)
+            PlatformOptions(
+                data_dir=self._folder,
+                ephemeral=True,
+                preferred_api_port=API_PORT,
+                on_event=_tell_event,
+            )
         )
         with _spinner("Starting the platform"):
             starting = asyncio.create_task(self._platform.start())

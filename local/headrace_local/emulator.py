@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from headrace_local.ports import LOOPBACK, answers
+from headrace_local.ports import LOOPBACK, answers, port_of
+from headrace_local.provision import Clients
 from headrace_local.resources import REGION
 from headrace_local.supervisor import Program
 
@@ -25,18 +27,28 @@ SECRET_ACCESS_KEY: Final = "headrace-local"  # noqa: S105 - of the emulator, whi
 
 SERVICES: Final = "s3,sqs,events,dynamodb,sns,sts,iam,secretsmanager"
 
+# As the command `ministack` runs it, which has no way to accept from a socket that is open already.
+_SERVER: Final = (
+    *(sys.executable, "-m", "hypercorn", "ministack.app:app", "--workers", "0"),
+    *("--keep-alive", "75", "--log-level", "WARNING"),
+)
+
 _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH")
 
 
 def emulator(
-    port: int, folder: Path | None, restarted: Callable[[], Awaitable[None]] | None = None
+    listener: socket.socket,
+    folder: Path | None,
+    restarted: Callable[[], Awaitable[None]] | None = None,
 ) -> Program:
     """The emulator as a program to supervise.
 
     Args:
+        listener: where it accepts connections; nobody else can answer there.
         folder: where it keeps its state; None for a platform that keeps nothing.
         restarted: what to do when it comes back after a crash, without its queues.
     """
+    port = port_of(listener)
     env = {
         # Nothing else is inherited: the emulator reads dozens of variables, some of them with
         # everyday names (SERVICES, AUTH, USE_SSL, DOCKER_HOST).
@@ -60,12 +72,13 @@ def emulator(
 
     return Program(
         name="aws",
-        command=[sys.executable, "-m", "ministack"],
+        command=[*_SERVER, "--bind", f"fd://{listener.fileno()}"],
         env=env,
         is_ready=is_ready,
         # It saves its state at SIGTERM, even when that comes because its parent was killed.
         orphan_signal=signal.SIGTERM,
         restarted=restarted,
+        sockets=[listener],
     )
 
 
@@ -78,6 +91,19 @@ def _persistence(folder: Path | None) -> dict[str, str]:
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(folder / "lake"),
     }
+
+
+def clients(url: str) -> Clients:
+    """What provisions an emulator. Imports boto3, which takes as long as the emulator's start."""
+    import boto3
+
+    session = boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
+    return Clients(
+        s3=session.client("s3", endpoint_url=url),
+        sqs=session.client("sqs", endpoint_url=url),
+        events=session.client("events", endpoint_url=url),
+        dynamodb=session.client("dynamodb", endpoint_url=url),
+    )
 
 
 def endpoint(port: int) -> str:

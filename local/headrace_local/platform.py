@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,9 +19,9 @@ from typing import IO, Final, TypeVar
 
 from headrace_local import emulator, postgres, stack
 from headrace_local.api_keys import local_key, put_key
-from headrace_local.errors import CommandError, UserError
-from headrace_local.ports import LOOPBACK, chosen_port
-from headrace_local.provision import Clients, Provisioned, provision
+from headrace_local.errors import CommandError, PlatformError, UserError
+from headrace_local.ports import LOOPBACK, Listeners, chosen_port, port_of
+from headrace_local.provision import Provisioned, provision
 from headrace_local.resources import DEFAULT_PREFIX, REGION, describe
 from headrace_local.services import NEED_WAREHOUSE, SERVICES, Surroundings, programs
 from headrace_local.stack import Stack
@@ -28,6 +30,9 @@ from headrace_local.supervisor import Listener, Process, Program
 INFRASTRUCTURE: Final = ("aws", "postgres")
 
 API_PORT: Final = 8080
+"""Where people look for the API; `headrace up` and `headrace demo` prefer it."""
+
+_MOST_TRIES: Final = 5
 
 _EPHEMERAL_PREFIX: Final = "headrace-"
 _EPHEMERAL_LINK: Final = "ephemeral"
@@ -42,6 +47,8 @@ class PlatformOptions:
     Args:
         data_dir: holds `stack.json` and the logs; the data too, unless `ephemeral`.
         scale: service -> processes; one each where not said. The API has one.
+        api_port, aws_port, pg_port: these and no others; None: any that is free.
+        preferred_api_port: of the API, where `api_port` is None and this one is free.
         service_env: service -> additional environment, for tests that bend a setting.
         on_line, on_event: hear every output line, and what happens to processes.
     """
@@ -52,18 +59,12 @@ class PlatformOptions:
     api_port: int | None = None
     aws_port: int | None = None
     pg_port: int | None = None
+    preferred_api_port: int | None = None
     prefix: str = DEFAULT_PREFIX
     fsync: bool = True
     service_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     on_line: Callable[[str, str], None] = lambda _name, _line: None
     on_event: Callable[[str], None] = lambda _message: None
-
-
-@dataclass(frozen=True)
-class _Ports:
-    api: int
-    aws: int
-    pg: int
 
 
 class Platform:
@@ -78,6 +79,7 @@ class Platform:
         self._folder = options.data_dir.resolve()
         self._data = self._folder
         self._lock: IO[str] | None = None
+        self._listeners: Listeners | None = None
         self._stack: Stack | None = None
         self._stopped = asyncio.Event()
 
@@ -121,6 +123,8 @@ class Platform:
         await self._stopped.wait()
 
     def _tidy_up(self) -> None:
+        if self._listeners is not None:
+            self._listeners.close()
         if self._lock is not None:
             self._remove_leftover()
             self._lock.close()
@@ -128,19 +132,21 @@ class Platform:
 
     async def _start(self) -> Stack:
         self._take_folder()
-        ports = _Ports(
-            api=chosen_port(self.options.api_port, "--api-port", preferred=API_PORT),
-            aws=chosen_port(self.options.aws_port, "--aws-port"),
-            pg=chosen_port(self.options.pg_port, "--pg-port"),
+        options = self.options
+        chosen_port(options.pg_port, "--pg-port")
+        listeners = self._listeners = Listeners.open(
+            api_port=options.api_port,
+            preferred_api_port=options.preferred_api_port,
+            aws_port=options.aws_port,
         )
         # Each starts as soon as what it needs is there; when one fails, the group ends the rest.
         async with asyncio.TaskGroup() as group:
-            aws = group.create_task(self._start_aws(ports))
-            pg = group.create_task(self._start_postgres(ports))
-            around = self._surroundings(ports)
+            aws = group.create_task(self._start_aws(listeners.aws))
+            pg = group.create_task(self._start_postgres())
+            around = self._surroundings(listeners)
             for service in SERVICES:
                 group.create_task(self._start_service(service, around, aws, pg))
-        self._stack = self._described(ports, pg.result())
+        self._stack = self._described(listeners, pg.result())
         self._write_stack()
         return self._stack
 
@@ -182,23 +188,35 @@ class Platform:
             shutil.rmtree(left, ignore_errors=True)
         link.unlink()
 
-    async def _start_aws(self, ports: _Ports) -> Provisioned:
+    async def _start_aws(self, listener: socket.socket) -> Provisioned:
+        url = emulator.endpoint(port_of(listener))
+
         async def provisioned() -> None:
             # Killed and restarted, the emulator comes back without queues and rules.
-            await _in_thread(lambda: self._provision(ports))
+            await _in_thread(lambda: self._provision(url))
 
         folder = None if self.options.ephemeral else self._data / "aws"
         # The import takes as long as the emulator's start.
         boto3 = asyncio.create_task(_in_thread(lambda: import_module("boto3")))
-        await self._supervise(emulator.emulator(ports.aws, folder, provisioned))
+        await self._supervise(emulator.emulator(listener, folder, provisioned))
         await boto3
-        return await _in_thread(lambda: self._provision(ports))
+        return await _in_thread(lambda: self._provision(url))
 
-    async def _start_postgres(self, ports: _Ports) -> str:
+    async def _start_postgres(self) -> str:
         fsync = self.options.fsync and not self.options.ephemeral
         cluster = await _in_thread(lambda: postgres.prepare(self._data, fsync=fsync))
-        await self._supervise(postgres.postgres(cluster, ports.pg, fsync=self.options.fsync))
-        return cluster.dsn(ports.pg)
+        tries = 1
+        while True:
+            port = chosen_port(self.options.pg_port, "--pg-port")
+            try:
+                await self._supervise(postgres.postgres(cluster, port, fsync=self.options.fsync))
+            except PlatformError as error:
+                # Another program took the port after it was looked at.
+                if self.options.pg_port or tries == _MOST_TRIES or not postgres.no_port(error):
+                    raise
+                tries += 1
+            else:
+                return cluster.dsn(port)
 
     async def _start_service(
         self,
@@ -216,30 +234,27 @@ class Platform:
         process = Process(program, self._folder / "logs", self._listener)
         self.processes.append(process)
         self.processes.sort(key=lambda one: _place(one.name))
-        await process.start()
+        try:
+            await process.start()
+        except PlatformError:
+            await process.stop()
+            self.processes.remove(process)
+            raise
 
-    def _provision(self, ports: _Ports) -> Provisioned:
-        import boto3
-
-        session = boto3.Session(
-            aws_access_key_id=emulator.ACCESS_KEY_ID,
-            aws_secret_access_key=emulator.SECRET_ACCESS_KEY,
-            region_name=REGION,
-        )
-        url = emulator.endpoint(ports.aws)
-        clients = Clients(
-            s3=session.client("s3", endpoint_url=url),
-            sqs=session.client("sqs", endpoint_url=url),
-            events=session.client("events", endpoint_url=url),
-            dynamodb=session.client("dynamodb", endpoint_url=url),
-        )
+    def _provision(self, url: str) -> Provisioned:
+        clients = emulator.clients(url)
         made = provision(self._resources, clients, emulator.ACCOUNT)
         put_key(clients.dynamodb, self._resources.keys_table.name, self._key)
         return made
 
-    def _surroundings(self, ports: _Ports) -> Surroundings:
+    def _surroundings(self, listeners: Listeners) -> Surroundings:
         return Surroundings(
-            self._resources, ports.aws, ports.api, self._data, self.options.service_env
+            self._resources,
+            port_of(listeners.aws),
+            listeners.api,
+            secrets.token_hex(16),
+            self._data,
+            self.options.service_env,
         )
 
     def _write_stack(self) -> None:
@@ -253,12 +268,12 @@ class Platform:
         self._stack = self._stack.model_copy(update={"processes": pids})
         stack.write(self._stack, self._folder)
 
-    def _described(self, ports: _Ports, dsn: str) -> Stack:
-        names = self._resources
+    def _described(self, listeners: Listeners, dsn: str) -> Stack:
+        names, aws_port = self._resources, port_of(listeners.aws)
         return Stack(
-            api_url=f"http://{LOOPBACK}:{ports.api}",
+            api_url=f"http://{LOOPBACK}:{port_of(listeners.api)}",
             api_key=self._key_text,
-            aws_endpoint_url=emulator.endpoint(ports.aws),
+            aws_endpoint_url=emulator.endpoint(aws_port),
             aws_region=REGION,
             aws_access_key_id=emulator.ACCESS_KEY_ID,
             aws_secret_access_key=emulator.SECRET_ACCESS_KEY,
@@ -269,10 +284,10 @@ class Platform:
             keys_table=names.keys_table.name,
             warehouse_dsn=dsn,
             inboxes={
-                one.service: emulator.queue_url(ports.aws, one.queue.name) for one in names.inboxes
+                one.service: emulator.queue_url(aws_port, one.queue.name) for one in names.inboxes
             },
             dead_letter_queues={
-                one.service: emulator.queue_url(ports.aws, one.dead_letters.name)
+                one.service: emulator.queue_url(aws_port, one.dead_letters.name)
                 for one in names.inboxes
             },
             processes={},

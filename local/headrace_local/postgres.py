@@ -100,7 +100,11 @@ def postgres(cluster: Cluster, port: int, *, fsync: bool) -> Program:
         import psycopg
 
         try:
-            connection = await psycopg.AsyncConnection.connect(dsn, connect_timeout=2)
+            # SCRAM proves to us, too, that the server knows the password: another server that took
+            # the port does not.
+            connection = await psycopg.AsyncConnection.connect(
+                dsn, connect_timeout=2, require_auth="scram-sha-256"
+            )
         except psycopg.OperationalError:
             return False
         await connection.close()
@@ -117,6 +121,11 @@ def postgres(cluster: Cluster, port: int, *, fsync: bool) -> Program:
         orphan_signal=signal.SIGINT,
         user=cluster.server.system_user,
     )
+
+
+def no_port(error: PlatformError) -> bool:
+    """Whether the server ended at its start because its port was taken, by its last words."""
+    return "could not create any TCP/IP sockets" in error.what
 
 
 def _binary(server: PostgresServer) -> list[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from headrace_local import emulator
-from headrace_local.ports import LOOPBACK, answers
+from headrace_local.errors import PlatformError
+from headrace_local.ports import LOOPBACK, answered, port_of
 from headrace_local.resources import VISIBILITY_SECONDS, Resources
 from headrace_local.supervisor import Program
 
@@ -27,19 +29,24 @@ NEED_WAREHOUSE: Final = frozenset({"loader", "api", "verifier"})
 _POLL_SECONDS: Final = 1
 _STOP_SECONDS: Final = 10
 
+INSTANCE_HEADER: Final = "Headrace-Instance"
+
 
 @dataclass(frozen=True)
 class Surroundings:
     """What every service of one platform finds around it.
 
     Args:
+        api: the socket that the API accepts from.
+        instance_id: what the API of this platform answers, and no other.
         folder: where processes show that they live.
         bent: service -> additional environment.
     """
 
     resources: Resources
     aws_port: int
-    api_port: int
+    api: socket.socket
+    instance_id: str
     folder: Path
     bent: Mapping[str, Mapping[str, str]]
 
@@ -86,7 +93,9 @@ def _of_the_api(around: Surroundings) -> dict[str, str]:
         "HEADRACE_KEYS_TABLE": resources.keys_table.name,
         "HEADRACE_CURSOR_SECRET": secrets.token_urlsafe(24),
         "HEADRACE_API_HOST": LOOPBACK,
-        "HEADRACE_API_PORT": str(around.api_port),
+        "HEADRACE_API_PORT": str(port_of(around.api)),
+        "HEADRACE_API_FD": str(around.api.fileno()),
+        "HEADRACE_INSTANCE_ID": around.instance_id,
         "HEADRACE_BUS_NAME": resources.bus,
         "HEADRACE_QUARANTINE_BUCKET": resources.quarantine.name,
         "HEADRACE_INBOXES": _queues(around.aws_port, inboxes),
@@ -128,8 +137,9 @@ def _program(
         name=name,
         command=[sys.executable, "-m", f"headrace_{service}"],
         env=env,
-        is_ready=_says_ready(around.api_port) if service == "api" else _turned(liveness),
+        is_ready=_says_ready(around) if service == "api" else _turned(liveness),
         stop_seconds=_STOP_SECONDS,
+        sockets=[around.api] if service == "api" else [],
     )
 
 
@@ -148,8 +158,19 @@ def _turned(liveness: Path) -> Callable[[], Awaitable[bool]]:
     return is_ready
 
 
-def _says_ready(port: int) -> Callable[[], Awaitable[bool]]:
+def _says_ready(around: Surroundings) -> Callable[[], Awaitable[bool]]:
+    """Raises PlatformError where another program answers: a forwarded port, for example, goes to
+    it before it comes to the socket that is bound here."""
+    place = f"{LOOPBACK}:{port_of(around.api)}"
+
     async def is_ready() -> bool:
-        return await asyncio.to_thread(answers, f"http://{LOOPBACK}:{port}/readyz")
+        headers = await asyncio.to_thread(answered, f"http://{place}/readyz")
+        if headers is not None and headers.get(INSTANCE_HEADER) != around.instance_id:
+            raise PlatformError(
+                "Another program answers in place of the API.",
+                place,
+                "Stop that program (or its forwarded port), or choose another port: --api-port",
+            )
+        return headers is not None
 
     return is_ready

@@ -11,6 +11,7 @@ import ctypes
 import os
 import pwd
 import signal
+import socket
 import sys
 import time
 from collections import deque
@@ -40,19 +41,22 @@ class Program:
     """What to run, how to know that it is ready, and how to end it.
 
     `orphan_signal` is what the kernel sends should the supervisor die; `user` is the system user
-    to run as, None for the present one.
+    to run as, None for the present one. `ready_seconds` is long: on a busy machine a process waits
+    for its turn, and its death is noticed at once. `sockets` are open in the child, under the same
+    numbers.
     """
 
     name: str
     command: Sequence[str]
     env: Mapping[str, str]
     is_ready: Callable[[], Awaitable[bool]]
-    ready_seconds: float = 30
+    ready_seconds: float = 120
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 15
     orphan_signal: signal.Signals = signal.SIGKILL
     user: str | None = None
     restarted: Callable[[], Awaitable[None]] | None = None
+    sockets: Sequence[socket.socket] = ()
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,7 @@ class Process:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
             limit=_LINE_LIMIT,
+            pass_fds=[one.fileno() for one in self.program.sockets],
             **as_user(self.program.user),
             preexec_fn=_die_with_parent(self.program.orphan_signal),
         )
@@ -201,11 +206,11 @@ class Process:
 
     async def _settle_in(self) -> None:
         """Once a restarted child is ready, what depends on it is put right."""
-        while self.running and not await self.program.is_ready():  # noqa: ASYNC110 - of a process
-            await asyncio.sleep(_READY_POLL_SECONDS)
-        if not self.running:
-            return
         try:
+            while self.running and not await self.program.is_ready():  # noqa: ASYNC110 - of a process
+                await asyncio.sleep(_READY_POLL_SECONDS)
+            if not self.running:
+                return
             if self.program.restarted is not None:
                 await self.program.restarted()
         except Exception as error:  # noqa: BLE001 - the platform goes on, and the user is told

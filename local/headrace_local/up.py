@@ -15,7 +15,7 @@ import typer
 
 from headrace_local import console, stack
 from headrace_local.errors import UserError
-from headrace_local.platform import Platform, PlatformOptions
+from headrace_local.platform import API_PORT, Platform, PlatformOptions
 from headrace_local.services import SERVICES
 from headrace_local.stack import Stack
 from headrace_local.up_view import PipedView, TerminalView, ready_block
@@ -69,6 +69,7 @@ def up(
         api_port=api_port,
         aws_port=aws_port,
         pg_port=pg_port,
+        preferred_api_port=API_PORT,
     )
     raise typer.Exit(asyncio.run(Up(options, verbose=verbose).run()))
 

@@ -24,8 +24,6 @@ from tests.containers.engine import LABELS, ROOT, engine
 from tests.real_parts import postgres_at
 from tests.running_platform import Reached, eventually
 
-AWS_PORT: Final = 4566
-API_PORT: Final = 8080
 # More than the longest pause between two touches: what lives is never unhealthy.
 STALE_SECONDS: Final = 8
 _SECOND_NANOSECONDS: Final = 1_000_000_000
@@ -66,8 +64,7 @@ class Composed:
             made.with_command(one["command"])
         for path in one.get("tmpfs", ()):
             made.with_tmpfs_mount(path)
-        for port in one.get("ports", ()):
-            made.with_exposed_ports(int(port.rpartition(":")[2]))
+        made.with_exposed_ports(*_inner_ports(one))
         return made.with_kwargs(
             read_only=one["read_only"],
             cap_drop=one["cap_drop"],
@@ -97,9 +94,9 @@ class Composed:
         text, key = local_key()
         reached = Reached(
             Stack(
-                api_url=self.url("api", API_PORT),
+                api_url=self.url("api"),
                 api_key=text,
-                aws_endpoint_url=self.url("emulator", AWS_PORT),
+                aws_endpoint_url=self.url("emulator"),
                 aws_region=env["AWS_REGION"],
                 aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
                 aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
@@ -117,9 +114,10 @@ class Composed:
         put_key(reached.dynamodb, names.keys_table.name, key)
         return reached
 
-    def url(self, service: str, port: int) -> str:
+    def url(self, service: str) -> str:
         """As this machine reaches it."""
         container = self.running[service]
+        [port] = _inner_ports(self.described(service))
         return f"http://{container.get_container_host_ip()}:{container.get_exposed_port(port)}"
 
     def _env(self, one: Mapping[str, Any]) -> dict[str, str]:
@@ -130,6 +128,11 @@ class Composed:
             # A poll in flight is what an orderly end waits for.
             env["HEADRACE_POLL_SECONDS"] = "1"
         return env
+
+
+def _inner_ports(service: Mapping[str, Any]) -> list[int]:
+    """Those that a container listens on; this machine gives each a free one of its own."""
+    return [int(port.rpartition(":")[2]) for port in service.get("ports", ())]
 
 
 def services(tag: str) -> dict[str, Any]:

@@ -16,7 +16,6 @@ import pytest
 
 from headrace_local import stack as stack_file
 from headrace_local.platform import PlatformOptions
-from headrace_local.ports import free_port
 from tests.running_platform import RunningPlatform, eventually, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -34,7 +33,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatfo
     options = PlatformOptions(
         data_dir=tmp_path_factory.mktemp("platform"),
         ephemeral=True,
-        api_port=free_port(),
         fsync=False,
         service_env={"loader": {"HEADRACE_INFER_DATABASES": "lab"}},
     )

@@ -21,7 +21,6 @@ from typing import Any
 import pytest
 
 from headrace_local.platform import PlatformOptions
-from headrace_local.ports import free_port
 from headrace_local.stack import DATA_FOLDER, FILE_NAME, PLACE_VARIABLE
 from headrace_shared.facts import DropRouted, LoadStarted, ReplayRequested
 from headrace_shared.testing.builders import a_drop, an_envelope
@@ -72,7 +71,7 @@ class Poisoned:
 @pytest.fixture(scope="module")
 def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Poisoned]:
     data = tmp_path_factory.mktemp("platform") / DATA_FOLDER
-    options = PlatformOptions(data_dir=data, ephemeral=True, api_port=free_port(), fsync=False)
+    options = PlatformOptions(data_dir=data, ephemeral=True, fsync=False)
     with running(options) as platform:
         for url in platform.stack.inboxes.values():
             _make_shallow(platform, url)

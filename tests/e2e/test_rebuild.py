@@ -11,7 +11,6 @@ import psycopg
 import pytest
 
 from headrace_local.platform import PlatformOptions
-from headrace_local.ports import free_port
 from headrace_local.stack import DATA_FOLDER, FILE_NAME, PLACE_VARIABLE
 from tests.running_platform import eventually, running
 
@@ -33,7 +32,7 @@ def headrace(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_damaged_table_is_whole_again_while_drops_come_in(tmp_path: Path) -> None:
     data = tmp_path / DATA_FOLDER
-    options = PlatformOptions(data_dir=data, ephemeral=True, api_port=free_port())
+    options = PlatformOptions(data_dir=data, ephemeral=True)
     with running(options) as platform:
         platform.contract("users")
         for number in range(DROPS):

@@ -14,7 +14,6 @@ import psycopg
 import pytest
 
 from headrace_local.platform import PlatformOptions
-from headrace_local.ports import free_port
 from tests.running_platform import RunningPlatform, eventually, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -31,7 +30,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatfo
         data_dir=tmp_path_factory.mktemp("platform"),
         ephemeral=True,
         scale={"loader": 2},
-        api_port=free_port(),
         fsync=False,
         service_env={
             "loader": {

@@ -14,11 +14,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from headrace_local.platform import PlatformOptions
-from headrace_local.ports import LOOPBACK, free_port
+from headrace_local.ports import LOOPBACK, listening, port_of
 from tests.running_platform import RunningPlatform, eventually, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -32,11 +33,11 @@ class WithholdingProxy:
     and never answers."""
 
     def __init__(self) -> None:
-        self.port = free_port()
         self.target: tuple[str, int] | None = None
         self.armed = threading.Event()
         self.withheld = threading.Event()
-        self._server = socket.create_server((LOOPBACK, self.port))
+        self._server = listening()
+        self.port = port_of(self._server)
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
@@ -80,14 +81,10 @@ def proxy() -> Iterator[WithholdingProxy]:
 def platform(
     tmp_path_factory: pytest.TempPathFactory, proxy: WithholdingProxy
 ) -> Iterator[RunningPlatform]:
-    aws_port = free_port()
-    proxy.target = (LOOPBACK, aws_port)
     options = PlatformOptions(
         data_dir=tmp_path_factory.mktemp("platform"),
         ephemeral=True,
         scale={"loader": 2},
-        api_port=free_port(),
-        aws_port=aws_port,
         fsync=False,
         service_env={
             "loader": {
@@ -97,6 +94,9 @@ def platform(
         },
     )
     with running(options) as ready:
+        aws = urlsplit(ready.stack.aws_endpoint_url)
+        assert aws.port is not None
+        proxy.target = (LOOPBACK, aws.port)
         yield ready
 
 

@@ -12,13 +12,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
+
+from headrace_local.platform import API_PORT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -95,11 +99,10 @@ def eventually(check: Callable[[], object], what: str, child: RunningUp) -> None
 
 
 def _spawn(folder: Path, arguments: tuple[str, ...], output: IO[bytes]) -> subprocess.Popen[bytes]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HEADRACE_", "AWS_"))}
     return subprocess.Popen(
         [HEADRACE, "up", *arguments],
         cwd=folder,
-        env=kept,
+        env=_without_ours(),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
@@ -107,16 +110,31 @@ def _spawn(folder: Path, arguments: tuple[str, ...], output: IO[bytes]) -> subpr
     )
 
 
+def _without_ours() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith(("HEADRACE_", "AWS_"))}
+
+
 @contextmanager
 def up(folder: Path, *arguments: str) -> Iterator[RunningUp]:
     """It is ready when the block begins; whatever is left of it at the end is killed."""
+    with spawned(folder, *arguments) as run:
+        await_ready(run)
+        yield run
+
+
+def await_ready(run: RunningUp) -> None:
+    eventually(lambda: "Ready in " in run.told or run.child.poll() is not None, "ready", run)
+    if run.child.poll() is not None:
+        pytest.fail(f"headrace up ended at its start:\n{run.told}", pytrace=False)
+    run.look()
+
+
+@contextmanager
+def spawned(folder: Path, *arguments: str) -> Iterator[RunningUp]:
+    """Started, and not awaited; whatever is left of it at the end is killed."""
     with (folder / "up.log").open("wb") as output:
         run = RunningUp(_spawn(folder, arguments, output), folder)
     try:
-        eventually(lambda: "Ready in " in run.told or run.child.poll() is not None, "ready", run)
-        if run.child.poll() is not None:
-            pytest.fail(f"headrace up ended at its start:\n{run.told}", pytrace=False)
-        run.look()
         yield run
     finally:
         if run.child.poll() is None:
@@ -192,6 +210,71 @@ def _killed_service_comes_back(run: RunningUp) -> None:
     (successor,) = run.pids("router")
     eventually(lambda: f"(pid {successor})" in run.told, "the successor is told of", run)
     assert "router ended (SIGKILL)" in run.told
+
+
+def test_two_platforms_that_start_together_both_work_beside_a_stranger_on_the_usual_port(
+    tmp_path: Path,
+) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    with ExitStack() as stack:
+        stack.enter_context(stranger(API_PORT))
+        for folder in folders:
+            folder.mkdir()
+        runs = [stack.enter_context(spawned(folder, "--ephemeral")) for folder in folders]
+        for run in runs:
+            await_ready(run)
+        places = [urlsplit(run.stack()["api_url"]).port for run in runs]
+        assert len({*places, API_PORT}) == 3
+        for run in runs:
+            assert listens(run, "api", run.stack()["api_url"])
+            assert listens(run, "aws", run.stack()["aws_endpoint_url"])
+            status = headrace_status(run.folder)
+            assert status.returncode == 0, status.stderr
+            assert "api ended" not in run.told
+        for run in runs:
+            assert ended_by(run, signal.SIGINT) == 0
+
+
+@contextmanager
+def stranger(port: int) -> Iterator[None]:
+    """A server that answers everything with 200, unless the port is another program's already."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with ExitStack() as stack:
+        with suppress(OSError):
+            server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", port), Answer))
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+        yield
+
+
+def listens(run: RunningUp, program: str, url: str) -> bool:
+    """Whether the process of that name is the one behind an address."""
+    (pid,) = run.pids(program)
+    own = psutil.Process(pid).net_connections("inet")
+    return urlsplit(url).port in {one.laddr.port for one in own if one.status == psutil.CONN_LISTEN}
+
+
+def headrace_status(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [HEADRACE, "status"],
+        cwd=folder,
+        env=_without_ours(),
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_SECONDS,
+        check=False,
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of a parent's end")

@@ -15,7 +15,6 @@ import psycopg
 import pytest
 
 from headrace_local.platform import PlatformOptions
-from headrace_local.ports import free_port
 from headrace_local.stack import DATA_FOLDER, FILE_NAME, PLACE_VARIABLE
 from tests.running_platform import RunningPlatform, eventually, running
 
@@ -37,9 +36,7 @@ def headrace(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def platform_in(data: Path, **settings: str) -> Iterator[RunningPlatform]:
-    options = PlatformOptions(
-        data_dir=data, ephemeral=True, api_port=free_port(), service_env={"verifier": settings}
-    )
+    options = PlatformOptions(data_dir=data, ephemeral=True, service_env={"verifier": settings})
     with running(options) as platform:
         platform.contract("users")
         yield platform

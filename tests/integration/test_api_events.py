@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,11 +15,11 @@ import httpx
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
-from headrace_local.ports import free_port
 from headrace_logger.states import Item, applied, update_for
 from headrace_shared.drop import Action, Drop, drop_id
 from headrace_shared.facts import DropRouted, LoadSucceeded
 from tests.real_parts import AwsStack
+from tests.running_api import api_process
 
 pytestmark = pytest.mark.integration
 
@@ -88,36 +85,17 @@ def log(aws_stack: AwsStack) -> Log:
 
 
 @pytest.fixture
-def url(aws_stack: AwsStack, warehouse_dsn: str) -> Iterator[str]:
-    address = f"http://127.0.0.1:{(port := free_port())}"
-    env = {
-        **os.environ,
+def url(aws_stack: AwsStack, warehouse_dsn: str, tmp_path: Path) -> Iterator[str]:
+    settings = {
         "HEADRACE_LOG_TABLE": aws_stack.resources.log_table.name,
         "HEADRACE_WAREHOUSE_DSN": warehouse_dsn,
         "HEADRACE_CURSOR_SECRET": "a secret of the tests",
         "HEADRACE_ANONYMOUS": "true",
-        "HEADRACE_API_PORT": str(port),
         "HEADRACE_EVENT_LISTENERS": "2",
         "HEADRACE_LOG_LEVEL": "error",
     }
-    child = subprocess.Popen([sys.executable, "-m", "headrace_api"], env=env)
-    try:
-        _await_ready(address)
-        yield address
-    finally:
-        child.kill()
-        child.wait()
-
-
-def _await_ready(address: str) -> None:
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{address}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    pytest.fail("the API did not start")
+    with api_process(settings, tmp_path / "api.log") as process:
+        yield process.url
 
 
 @contextmanager

@@ -8,17 +8,26 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import psutil
+import psycopg
 import pytest
 
+from headrace_local import platform as local_platform
 from headrace_local import postgres
 from headrace_local.errors import PlatformError, UserError
 from headrace_local.platform import Platform, PlatformOptions
-from headrace_local.ports import free_port
+from headrace_local.ports import LOOPBACK, free_port, listening, port_of
+from headrace_local.resources import describe
+from headrace_local.services import Surroundings, programs
 from headrace_local.stack import FILE_NAME
 from tests.running_platform import RunningPlatform, eventually, running
 
@@ -33,7 +42,7 @@ def data_dir() -> Iterator[Path]:
 
 
 def options(data_dir: Path, **others: object) -> PlatformOptions:
-    return PlatformOptions(data_dir=data_dir, api_port=free_port(), fsync=False, **others)  # type: ignore[arg-type]
+    return PlatformOptions(data_dir=data_dir, fsync=False, **others)  # type: ignore[arg-type]
 
 
 def children() -> set[int]:
@@ -169,3 +178,69 @@ def test_postgres_folder_of_another_version_is_refused(data_dir: Path) -> None:
     with pytest.raises(PlatformError) as raised:
         postgres.prepare(data_dir)
     assert "--data DIR" in raised.value.what_to_do
+
+
+async def test_port_of_postgres_that_was_taken_meanwhile_is_changed(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listening() as other, ExitStack() as stack:
+        offered = iter([port_of(other), free_port()])
+        monkeypatch.setattr(local_platform, "chosen_port", lambda *_: next(offered))
+        platform = Platform(options(data_dir))
+        stack.callback(platform.kill)
+        platform._take_folder()
+        dsn = await platform._start_postgres()
+        assert port_of(other) not in {urlsplit(dsn).port, None}
+        assert [process.name for process in platform.processes] == ["postgres"]
+        with psycopg.connect(dsn) as connection:
+            assert connection.info.port == urlsplit(dsn).port
+        await platform.stop()
+
+
+async def test_wanted_port_of_postgres_that_is_taken_is_not_changed(data_dir: Path) -> None:
+    with listening() as other:
+        taken = port_of(other)
+        with pytest.raises(UserError, match=f"The port {taken} is taken"):
+            await Platform(options(data_dir, pg_port=taken)).start()
+    assert not (data_dir / FILE_NAME).exists()
+
+
+async def test_answer_of_another_program_is_not_the_readiness_of_the_api() -> None:
+    with listening() as listener, answering(listener, {"Headrace-Instance": "another"}):
+        with pytest.raises(PlatformError, match="Another program answers") as raised:
+            await readiness(listener, "ours")
+        assert raised.value.where == f"{LOOPBACK}:{port_of(listener)}"
+        assert await readiness(listener, "another")
+
+
+async def readiness(listener: socket.socket, instance_id: str) -> bool:
+    """Of an API that was started with this socket and this name."""
+    around = Surroundings(describe(), port_of(listener), listener, instance_id, Path(), {})
+    (program,) = programs("api", 1, around, None)
+    return await program.is_ready()
+
+
+@contextmanager
+def answering(listener: socket.socket, headers: Mapping[str, str]) -> Iterator[None]:
+    """A server behind the socket that answers 200 to everything."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            for name, value in {"Content-Length": "0", **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer((LOOPBACK, 0), Answer, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +20,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from headrace_loader.migrations import migrate
-from headrace_local.ports import free_port
+from tests.running_api import api_process
 
 pytestmark = pytest.mark.integration
 
@@ -103,35 +102,17 @@ def served(filled: str, tmp_path: Path) -> Iterator[Served]:
 
 @contextmanager
 def _serving(dsn: str, output: Path) -> Iterator[Served]:
-    port = free_port()
-    env = {
-        **os.environ,
+    settings = {
         "AWS_DEFAULT_REGION": "eu-central-1",
         "HEADRACE_LOG_TABLE": "log",
         "HEADRACE_LOG_FORMAT": "json",
         "HEADRACE_ANONYMOUS": "true",
         "HEADRACE_WAREHOUSE_DSN": dsn,
         "HEADRACE_CURSOR_SECRET": "a secret of the tests",
-        "HEADRACE_API_PORT": str(port),
         "HEADRACE_STALL_SECONDS": STALL_SECONDS,
     }
-    with output.open("wb") as file:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "headrace_api"], env=env, stdout=file, stderr=file
-        )
-        try:
-            eventually(lambda: _answers(port), START_SECONDS)
-            yield Served(port, child, output, dsn)
-        finally:
-            child.kill()
-            child.wait()
-
-
-def _answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
-    except httpx.TransportError:
-        return False
+    with api_process(settings, output, probe="/healthz") as process:
+        yield Served(process.port, process.child, output, dsn)
 
 
 def _accept(form: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ So tasks are pointed to one of ours, at the address that ECS's agent has on AWS.
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -22,8 +23,9 @@ import boto3
 from psutil import net_if_addrs
 
 from headrace_local import emulator
-from headrace_local.ports import answers, free_port
+from headrace_local.ports import answers, listening, port_of
 from headrace_local.resources import REGION
+from headrace_local.supervisor import Program
 from tests.containers.engine import SERVICES, engine
 from tests.real_parts import give_up, serving
 
@@ -93,9 +95,11 @@ def need_agent_address() -> None:
 @contextmanager
 def running_account(folder: Path, prefix: str) -> Iterator[Account]:
     """The emulator with all its services, and the endpoint for the tasks' credentials."""
-    account = Account(bridge_address(), free_port())
+    address = bridge_address()
     with ExitStack() as stack:
-        stack.enter_context(serving(_program(account), folder))
+        listener = stack.enter_context(listening(host=address))
+        account = Account(address, port_of(listener))
+        stack.enter_context(serving(_program(account, listener), folder))
         stack.callback(_remove_tasks)
         stack.enter_context(_agent(RoleCredentials(account, prefix)))
         yield account
@@ -110,11 +114,11 @@ def bridge_address() -> str:
     return str(config.get("Gateway", first))
 
 
-def _program(account: Account) -> Any:
-    program = emulator.emulator(account.port, None)
+def _program(account: Account, listener: socket.socket) -> Program:
+    program = emulator.emulator(listener, None)
     left_out = ("SERVICES", "DOCKER_HOST")
     env = {name: value for name, value in program.env.items() if name not in left_out}
-    env |= {"AUTH": "true", "BIND_HOST": account.address, "MINISTACK_HOST": account.address}
+    env |= {"AUTH": "true", "MINISTACK_HOST": account.address}
 
     async def is_ready() -> bool:
         return answers(f"{account.url}/_ministack/health")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
@@ -236,6 +238,31 @@ async def test_everybody_means_everybody_on_this_machine(url: str, status: int) 
 def test_settings_that_would_let_anybody_in_are_refused(given: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         ApiSettings(**SETTINGS | given)
+
+
+def test_anonymous_on_a_socket_that_others_reach_is_refused() -> None:
+    with (
+        socket.create_server(("0.0.0.0", 0)) as reachable,
+        pytest.raises(ValidationError) as raised,
+    ):
+        ApiSettings(**SETTINGS | {"anonymous": True, "api_fd": reachable.fileno()})
+    assert "loopback address alone" in str(raised.value)
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        settings = ApiSettings(**SETTINGS | {"anonymous": True, "api_fd": own.fileno()})
+        assert settings.listens_on == "127.0.0.1"
+        assert own.fileno() >= 0, "the settings left it open"
+
+
+def test_descriptor_of_no_socket_is_refused(tmp_path: Path) -> None:
+    with (
+        (tmp_path / "file").open("w") as file,
+        pytest.raises(ValidationError, match="no open socket"),
+    ):
+        ApiSettings(**SETTINGS | {"api_fd": file.fileno()})
+    with socket.socket() as closed:
+        number = closed.fileno()
+    with pytest.raises(ValidationError, match="no open socket"):
+        ApiSettings(**SETTINGS | {"api_fd": number})
 
 
 def test_scopes_of_claims_are_pairs() -> None:

@@ -203,6 +203,15 @@ async def test_readiness_names_what_is_down(app: FastAPI, client: httpx.AsyncCli
     assert (await client.get("/healthz")).status_code == 200
 
 
+async def test_readiness_names_the_instance_where_it_has_a_name(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    assert "Headrace-Instance" not in (await client.get("/readyz")).headers
+    app.state.instance_id = "a nonce"
+    assert (await client.get("/readyz")).headers["Headrace-Instance"] == "a nonce"
+    assert "Headrace-Instance" not in (await client.get("/healthz")).headers
+
+
 async def test_docs_load_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
     page = await client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")

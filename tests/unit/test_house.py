@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.fixed_ports import fixed_ports
 from tools.house import ROOT, RULES
 from tools.imports import forbidden_imports, unlocked_imports
 from tools.layout import (
@@ -261,3 +262,36 @@ def test_module_without_a_place_for_its_tables_is_found(house: Path, bucket: Pat
 def test_module_without_readme_is_found(house: Path, bucket: Path) -> None:
     (bucket / "README.md").unlink()
     assert stale_tables(house) == ["infra/terraform/modules/bucket/README.md is missing"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "options = PlatformOptions(api_port=8080)",
+        "URL = 'http://127.0.0.1:8080/readyz'",
+        "environment = {'HEADRACE_API_PORT': '8080'}",
+        "API_PORT: Final = 8080",
+        "self.port = 8080",
+        "server = socket.create_server((LOOPBACK, 8080))",
+        "socket.create_connection(('127.0.0.1', 8080), timeout=1)",
+    ],
+)
+def test_fixed_port_in_a_test_is_found(house: Path, line: str) -> None:
+    write(house / "tests/e2e/test_planted.py", f"import socket\n{line}\n")
+    [violation] = fixed_ports(house)
+    assert violation.startswith("tests/e2e/test_planted.py:2:")
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("e2e", "options = PlatformOptions(aws_port=None, pg_port=0)"),
+        ("e2e", "server = socket.create_server(('127.0.0.1', 0))"),
+        ("e2e", "nowhere = 'postgresql://127.0.0.1:1/none'"),
+        ("e2e", "settings = written(port=70_000)"),
+        ("unit", "stack = Stack(api_url='http://127.0.0.1:8080')"),
+    ],
+)
+def test_port_that_no_test_listens_on_is_no_violation(house: Path, place: str, line: str) -> None:
+    write(house / f"tests/{place}/test_planted.py", f"{line}\n")
+    assert fixed_ports(house) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import uvicorn
 
 from headrace_api.app import make_app
@@ -25,7 +27,12 @@ def main() -> None:
         access_log=False,
         timeout_graceful_shutdown=5,
     )
-    Server(config, app).run()
+    Server(config, app).run(sockets=_handed_over(settings))
+
+
+def _handed_over(settings: ApiSettings) -> list[socket.socket] | None:
+    """None where the server makes its own socket, from the address and port of its settings."""
+    return None if settings.api_fd is None else [socket.socket(fileno=settings.api_fd)]
 
 
 if __name__ == "__main__":

@@ -92,6 +92,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
     )
     if settings.anonymous:
         app.state.authenticator = Everybody()
+    app.state.instance_id = settings.instance_id
     app.state.rate_limits = RateLimits(settings.rate_per_second, settings.rate_burst)
     app.state.figures = Figures(VERSION)
     for router in (drops, tables, rows, events, health, *_OPERATING):

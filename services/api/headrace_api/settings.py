@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import socket
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -62,6 +65,17 @@ class ApiSettings(WarehouseSettings):
         description="Answer everybody, with every right; on a loopback address only.",
     )
     api_port: int = Field(8080, ge=1, le=65_535, description="Port to listen on.")
+    api_fd: int | None = Field(
+        None,
+        ge=3,
+        description="Descriptor of a listening socket that the parent process handed over; then "
+        "the API listens there, not on the address and port above.",
+    )
+    instance_id: str = Field(
+        "",
+        description="The answer of `/readyz` carries it in the header `Headrace-Instance`, so that "
+        "who started this process knows it again; empty: no header.",
+    )
     warehouse_connections: int = Field(
         4, ge=1, le=100, description="The most warehouse connections that one process holds."
     )
@@ -154,9 +168,24 @@ class ApiSettings(WarehouseSettings):
             raise ValueError("every origin is too many: name them")
         return origins
 
+    @field_validator("api_fd")
+    @classmethod
+    def _listens(cls, descriptor: int | None) -> int | None:
+        if descriptor is not None and not _is_socket(descriptor):
+            raise ValueError("this process has no open socket of that number")
+        return descriptor
+
+    @property
+    def listens_on(self) -> str:
+        """The address that the API can be reached at."""
+        if self.api_fd is None:
+            return self.api_host
+        with socket.socket(fileno=os.dup(self.api_fd)) as handed_over:
+            return str(handed_over.getsockname()[0])
+
     @model_validator(mode="after")
     def _knows_who_asks(self) -> ApiSettings:
-        if self.anonymous and not is_loopback(self.api_host):
+        if self.anonymous and not is_loopback(self.listens_on):
             raise ValueError(
                 "HEADRACE_ANONYMOUS is for a loopback address alone, and HEADRACE_API_HOST is none"
             )
@@ -168,6 +197,13 @@ class ApiSettings(WarehouseSettings):
         if self.jwt_issuer and not self.jwt_audience:
             raise ValueError("HEADRACE_JWT_AUDIENCE is missing beside HEADRACE_JWT_ISSUER")
         return self
+
+
+def _is_socket(descriptor: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

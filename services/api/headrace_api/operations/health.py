@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from headrace_api.models import Health
@@ -18,6 +18,7 @@ _log = get_logger(__name__)
 
 HEALTHZ: Final = "/healthz"
 READYZ: Final = "/readyz"
+INSTANCE: Final = "Headrace-Instance"
 PROBES: Final = frozenset({HEALTHZ, READYZ})
 
 _READY_SECONDS: Final = 3.0
@@ -46,13 +47,18 @@ async def healthz() -> Health:
         },
     },
 )
-async def readyz(found_in: FromStores) -> JSONResponse:
+async def readyz(found_in: FromStores, request: Request) -> JSONResponse:
     """The log and the warehouse answer; 503 says which does not."""
     answers = await asyncio.gather(_check(found_in.log.ping()), _check(found_in.warehouse.ping()))
     checks = dict(zip(("log", "warehouse"), answers, strict=True))
     good = set(answers) == {"ok"}
     found = Health(status="ok" if good else "unavailable", checks=checks)
-    return JSONResponse(found.model_dump(), status_code=200 if good else 503)
+    instance_id = request.app.state.instance_id
+    return JSONResponse(
+        found.model_dump(),
+        status_code=200 if good else 503,
+        headers={INSTANCE: instance_id} if instance_id else None,
+    )
 
 
 async def _check(asked: Awaitable[None]) -> str:
