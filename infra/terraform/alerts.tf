@@ -6,6 +6,7 @@ resource "aws_sns_topic" "alerts" {
 }
 
 data "aws_iam_policy_document" "alerts" {
+  # Without a condition: a topic that EventBridge publishes to can have none (README, "Who may publish").
   statement {
     sid       = "RulesMayPublish"
     actions   = ["sns:Publish"]
@@ -14,12 +15,6 @@ data "aws_iam_policy_document" "alerts" {
     principals {
       type        = "Service"
       identifiers = ["events.amazonaws.com"]
-    }
-
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = concat([module.ended_badly.arn], module.ended_well[*].arn)
     }
   }
 
@@ -36,7 +31,7 @@ data "aws_iam_policy_document" "alerts" {
     condition {
       test     = "ArnLike"
       variable = "aws:SourceArn"
-      values   = ["arn:${local.partition}:cloudwatch:${var.region}:${local.account}:alarm:${var.name}-*"]
+      values   = ["arn:${local.partition}:cloudwatch:${local.region}:${local.account}:alarm:${var.name}-*"]
     }
   }
 }

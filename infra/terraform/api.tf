@@ -1,15 +1,14 @@
 # The API: answers for every drop and table. Behind a load balancer that is internal unless asked.
 
 module "api" {
-  source                = "./modules/service"
-  name                  = "api"
-  platform              = merge(local.platform, { security_group_ids = [aws_security_group.tasks.id, aws_security_group.api_tasks.id] })
-  size                  = local.services.api
-  port                  = local.api_port
-  target_group_arn      = aws_lb_target_group.api.arn
-  image_repository_arns = var.image_repository_arns
-  policy_json           = data.aws_iam_policy_document.api.json
-  secrets               = { HEADRACE_CURSOR_SECRET = coalesce(var.cursor_secret.arn, one(aws_secretsmanager_secret.cursors[*].arn)) }
+  source           = "./modules/service"
+  name             = "api"
+  platform         = merge(local.platform, { security_group_ids = [aws_security_group.tasks.id, aws_security_group.api_tasks.id] })
+  size             = local.services.api
+  port             = local.api_port
+  target_group_arn = aws_lb_target_group.api.arn
+  policy_json      = data.aws_iam_policy_document.api.json
+  secrets          = { HEADRACE_CURSOR_SECRET = coalesce(var.cursor_secret.arn, one(module.cursor_secret[*].arn)) }
 
   environment = merge(local.common_environment, local.warehouse_environment, {
     HEADRACE_LOG_TABLE  = aws_dynamodb_table.log.name
@@ -121,28 +120,15 @@ data "aws_iam_policy_document" "api" {
   }
 }
 
-# Signs the cursors of pages, the same in every task. Made by AWS, and in neither plan nor state.
-resource "aws_secretsmanager_secret" "cursors" {
-  #checkov:skip=CKV2_AWS_57:It signs the cursors of pages and guards no data. It is changed by raising cursor_secret.generation (README).
-  count                   = var.cursor_secret.arn == null ? 1 : 0
-  name                    = "${var.name}/api-cursors"
-  description             = "Signs the cursors of the API's pages; change it and open pages begin anew"
-  kms_key_id              = var.kms_key_arn
-  recovery_window_in_days = var.destroy_with_data ? 0 : 7
-}
-
-ephemeral "aws_secretsmanager_random_password" "cursors" {
-  provider            = aws.secrets
-  count               = var.cursor_secret.arn == null ? 1 : 0
-  password_length     = 48
-  exclude_punctuation = true
-}
-
-resource "aws_secretsmanager_secret_version" "cursors" {
-  count                    = var.cursor_secret.arn == null ? 1 : 0
-  secret_id                = aws_secretsmanager_secret.cursors[0].id
-  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.cursors[0].random_password
-  secret_string_wo_version = var.cursor_secret.generation
+# Signs the cursors of pages, the same in every task.
+module "cursor_secret" {
+  count         = var.cursor_secret.arn == null ? 1 : 0
+  source        = "./modules/secret"
+  name          = "${var.name}/api-cursors"
+  description   = "Signs the cursors of pages of the API: when it changes, open pages begin anew"
+  generation    = var.cursor_secret.generation
+  recovery_days = var.destroy_with_data ? 0 : 7
+  kms_key_arn   = var.kms_key_arn
 }
 
 # --- The load balancer ----------------------------------------------------------------------------

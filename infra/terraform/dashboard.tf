@@ -103,7 +103,7 @@ resource "aws_cloudwatch_dashboard" "this" {
       height = 6
       properties = {
         title   = widget.title
-        region  = var.region
+        region  = local.region
         view    = "timeSeries"
         period  = 60
         stat    = widget.stat

@@ -1,13 +1,12 @@
 # The loader: carries the rows of a routed drop into the warehouse, exactly once.
 
 module "loader" {
-  source                = "./modules/service"
-  name                  = "loader"
-  platform              = local.platform
-  size                  = local.services.loader
-  scratch_gib           = 50
-  image_repository_arns = var.image_repository_arns
-  policy_json           = data.aws_iam_policy_document.loader.json
+  source      = "./modules/service"
+  name        = "loader"
+  platform    = local.platform
+  size        = local.services.loader
+  scratch_gib = 50
+  policy_json = data.aws_iam_policy_document.loader.json
 
   inbox = {
     rule_arns = [local.rules.loader]

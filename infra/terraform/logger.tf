@@ -1,12 +1,11 @@
 # The logger: writes every fact into the log. It hears the bus and speaks to nobody.
 
 module "logger" {
-  source                = "./modules/service"
-  name                  = "logger"
-  platform              = local.platform
-  size                  = local.services.logger
-  image_repository_arns = var.image_repository_arns
-  policy_json           = data.aws_iam_policy_document.logger.json
+  source      = "./modules/service"
+  name        = "logger"
+  platform    = local.platform
+  size        = local.services.logger
+  policy_json = data.aws_iam_policy_document.logger.json
 
   inbox = {
     rule_arns              = [local.rules.logger]

@@ -9,39 +9,20 @@
 #   router.tf loader.tf logger.tf api.tf verifier.tf     one service each, next to what it may do
 #   alerts.tf dashboard.tf     what wakes people, and what they look at then
 #
-# modules/ holds the shapes that are used more than once, and the two that may be left out.
-
-provider "aws" {
-  region = var.region
-
-  default_tags {
-    tags = merge({ Application = "headrace", Stack = var.name }, var.tags)
-  }
-
-  # An emulator has one address for everything, and knows buckets by path alone.
-  s3_use_path_style           = var.emulated
-  skip_credentials_validation = var.emulated
-  skip_metadata_api_check     = var.emulated
-  skip_requesting_account_id  = false
-}
-
-# The same, for the one ephemeral resource (api.tf): Terraform's mocks know no such resources yet, so
-# the module's own tests mock every provider but this.
-provider "aws" {
-  alias                       = "secrets"
-  region                      = var.region
-  skip_credentials_validation = var.emulated
-  skip_metadata_api_check     = var.emulated
-  skip_requesting_account_id  = true
-}
+# modules/ holds the shapes that are used more than once, and the two that may be left out. There is no
+# provider block here: this is a module, and examples/ has root modules that call it.
 
 data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
 
+# The region of the provider: `id` is there in versions 5 and 6 of it.
+data "aws_region" "current" {}
+
 locals {
   account   = data.aws_caller_identity.current.account_id
   partition = data.aws_partition.current.partition
+  region    = data.aws_region.current.id
 
   # CPU units (1,024 are one vCPU), MiB, tasks, and the backlog that one task is to have.
   # The loader's memory: 200 MB at most were measured at any size of file, and twice that in the
@@ -67,13 +48,13 @@ locals {
     HEADRACE_LOG_FORMAT    = "json"
     HEADRACE_METRICS_STACK = var.name
     # The name that Python's SDK reads.
-    AWS_DEFAULT_REGION = var.region
+    AWS_DEFAULT_REGION = local.region
   }
 
   # What every task shares, whatever it runs.
   platform = {
     name               = var.name
-    region             = var.region
+    region             = local.region
     cluster_name       = aws_ecs_cluster.this.name
     cluster_arn        = aws_ecs_cluster.this.arn
     architecture       = var.architecture

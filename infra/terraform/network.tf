@@ -4,7 +4,7 @@ module "network" {
   count              = var.network.vpc_id == null ? 1 : 0
   source             = "./modules/network"
   name               = var.name
-  region             = var.region
+  region             = local.region
   cidr_block         = var.network.cidr_block
   availability_zones = var.network.availability_zones
   public             = var.api_exposure.public
@@ -57,7 +57,7 @@ resource "aws_vpc_security_group_egress_rule" "warehouse" {
 
 resource "aws_security_group" "api_tasks" {
   name        = "${var.name}-api-tasks"
-  description = "The API's tasks: called by the load balancer alone"
+  description = "Tasks of the API: called by the load balancer alone"
   vpc_id      = local.network.vpc_id
 }
 
@@ -72,7 +72,7 @@ resource "aws_vpc_security_group_ingress_rule" "api_tasks" {
 
 resource "aws_security_group" "load_balancer" {
   name        = "${var.name}-api"
-  description = "The API's load balancer"
+  description = "Load balancer of the API"
   vpc_id      = local.network.vpc_id
 }
 
@@ -88,7 +88,7 @@ resource "aws_vpc_security_group_ingress_rule" "callers" {
 
 resource "aws_vpc_security_group_egress_rule" "load_balancer" {
   security_group_id            = aws_security_group.load_balancer.id
-  description                  = "To the API's tasks"
+  description                  = "To the tasks of the API"
   referenced_security_group_id = aws_security_group.api_tasks.id
   ip_protocol                  = "tcp"
   from_port                    = local.api_port

@@ -75,7 +75,7 @@ output "task_security_group_id" {
 
 output "dashboard_url" {
   description = "The CloudWatch dashboard."
-  value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${var.name}"
+  value       = "https://${local.region}.console.aws.amazon.com/cloudwatch/home?region=${local.region}#dashboards/dashboard/${var.name}"
 }
 
 locals {

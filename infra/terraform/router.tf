@@ -2,12 +2,11 @@
 # only, never files.
 
 module "router" {
-  source                = "./modules/service"
-  name                  = "router"
-  platform              = local.platform
-  size                  = local.services.router
-  image_repository_arns = var.image_repository_arns
-  policy_json           = data.aws_iam_policy_document.router.json
+  source      = "./modules/service"
+  name        = "router"
+  platform    = local.platform
+  size        = local.services.router
+  policy_json = data.aws_iam_policy_document.router.json
 
   inbox = {
     rule_arns              = [local.rules.lake, local.rules.replay]

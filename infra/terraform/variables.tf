@@ -10,12 +10,6 @@ variable "name" {
   }
 }
 
-variable "region" {
-  description = "AWS region of everything."
-  type        = string
-  nullable    = false
-}
-
 variable "databases" {
   description = "The db_names that files may be dropped for, each a schema of the warehouse; [\"*\"] allows any."
   type        = set(string)
@@ -37,7 +31,7 @@ variable "contracts_inferred_for" {
 # --- Images ---------------------------------------------------------------------------------------
 
 variable "image_registry" {
-  description = "Where the images are, up to the service's name: `<account>.dkr.ecr.<region>.amazonaws.com/headrace` has repositories `headrace-router`, `headrace-loader` ... (registry/ makes them)."
+  description = "Where the images are, up to the service's name: `<account>.dkr.ecr.<region>.amazonaws.com/headrace` has repositories `headrace-router`, `headrace-loader` ... (registry/ makes them). From an ECR address the right to pull is derived, for each service its own repository. A registry in another region, or outside of AWS, is reached only where tasks have a way out of the VPC (`network.nat`, or your own VPC's)."
   type        = string
   nullable    = false
 }
@@ -51,13 +45,6 @@ variable "image_tag" {
     condition     = var.image_tag != "latest"
     error_message = "Name a version: with `latest` nobody can say what is running, and a roll-back rolls back to nothing."
   }
-}
-
-variable "image_repository_arns" {
-  description = "The ECR repositories that tasks may pull from; empty where the images do not come from ECR."
-  type        = list(string)
-  default     = []
-  nullable    = false
 }
 
 variable "architecture" {
@@ -321,13 +308,6 @@ variable "destroy_with_data" {
   description = "Whether `terraform destroy` may delete buckets with files in them, the log, and secrets at once. Leave it false where data matters."
   type        = bool
   default     = false
-  nullable    = false
-}
-
-variable "tags" {
-  description = "Tags of everything, beside Application and Stack."
-  type        = map(string)
-  default     = {}
   nullable    = false
 }
 

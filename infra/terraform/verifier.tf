@@ -1,12 +1,11 @@
 # The verifier: compares lake, ledger, log and tables at an interval, and publishes what is missing.
 
 module "verifier" {
-  source                = "./modules/service"
-  name                  = "verifier"
-  platform              = local.platform
-  size                  = local.services.verifier
-  image_repository_arns = var.image_repository_arns
-  policy_json           = data.aws_iam_policy_document.verifier.json
+  source      = "./modules/service"
+  name        = "verifier"
+  platform    = local.platform
+  size        = local.services.verifier
+  policy_json = data.aws_iam_policy_document.verifier.json
 
   environment = merge(local.common_environment, local.warehouse_environment, {
     HEADRACE_BUS_NAME         = aws_cloudwatch_event_bus.facts.name

@@ -1,13 +1,5 @@
-# The image repositories of the services: made once and before the stack, since images must be there
-# when it starts its tasks. A root module of its own, with a state of its own.
-
-provider "aws" {
-  region = var.region
-
-  default_tags {
-    tags = merge({ Application = "headrace", Stack = "${var.name}-registry" }, var.tags)
-  }
-}
+# The image repositories of the services: made before the stack, since images must be there when it
+# starts its tasks. A module without provider blocks, like the stack.
 
 locals {
   services = ["router", "loader", "logger", "api", "verifier"]

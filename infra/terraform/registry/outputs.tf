@@ -2,8 +2,3 @@ output "image_registry" {
   description = "The stack's `image_registry`: the address of the images, up to the service's name."
   value       = trimsuffix(aws_ecr_repository.services["router"].repository_url, "-router")
 }
-
-output "image_repository_arns" {
-  description = "The stack's `image_repository_arns`: what its tasks may pull from."
-  value       = [for service in local.services : aws_ecr_repository.services[service].arn]
-}

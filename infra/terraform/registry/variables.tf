@@ -10,12 +10,6 @@ variable "name" {
   }
 }
 
-variable "region" {
-  description = "AWS region of the repositories; the stack's own, or its tasks pull from afar."
-  type        = string
-  nullable    = false
-}
-
 variable "kept_versions" {
   description = "So many images are kept in each repository, the newest ones: what a roll-back can go back to."
   type        = number
@@ -38,12 +32,5 @@ variable "destroy_with_images" {
   description = "Whether `terraform destroy` may delete repositories with images in them."
   type        = bool
   default     = false
-  nullable    = false
-}
-
-variable "tags" {
-  description = "Tags of everything, beside Application and Stack."
-  type        = map(string)
-  default     = {}
   nullable    = false
 }

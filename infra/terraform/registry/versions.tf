@@ -1,5 +1,5 @@
 terraform {
-  # As the stack itself, so that one Terraform does for both.
+  # As the stack itself, which is called beside it.
   required_version = ">= 1.11, < 2.0"
 
   required_providers {

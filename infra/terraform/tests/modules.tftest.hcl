@@ -277,3 +277,33 @@ run "rule_to_people" {
     error_message = "People get a message that they can read."
   }
 }
+
+run "secret_with_a_user" {
+  state_key = "secret"
+
+  module {
+    source = "./modules/secret"
+  }
+
+  variables {
+    name          = "headrace/warehouse"
+    description   = "Who loads the warehouse"
+    username      = "headrace"
+    recovery_days = 7
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret.this.name_prefix == "headrace/warehouse-" && aws_secretsmanager_secret.this.recovery_window_in_days == 7
+    error_message = "A name of its own each time: that of a deleted secret stays taken for days."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret_version.this.secret_string == null || aws_secretsmanager_secret_version.this.secret_string == ""
+    error_message = "The value is in no state."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret_version.this.secret_string_wo_version == 1
+    error_message = "A higher generation makes another value."
+  }
+}

@@ -4,18 +4,7 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
-provider "aws" {
-  alias                       = "secrets"
-  region                      = "us-east-1"
-  access_key                  = "none"
-  secret_key                  = "none"
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
-}
-
 variables {
-  region         = "us-east-1"
   databases      = ["dev"]
   image_registry = "registry/headrace"
   image_tag      = "1.2.3"

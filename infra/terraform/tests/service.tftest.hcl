@@ -62,9 +62,8 @@ run "task" {
   }
 
   variables {
-    secrets               = { HEADRACE_CURSOR_SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:cursors" }
-    image_repository_arns = ["arn:aws:ecr:us-east-1:111122223333:repository/headrace-loader"]
-    scratch_gib           = 50
+    secrets     = { HEADRACE_CURSOR_SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:cursors" }
+    scratch_gib = 50
   }
 
   assert {
@@ -154,6 +153,11 @@ run "task" {
   assert {
     condition     = alltrue([for s in data.aws_iam_policy_document.execution.statement : !contains(s.resources, "*") || s.actions == toset(["ecr:GetAuthorizationToken"])])
     error_message = "Only what AWS knows no resource for is allowed on all."
+  }
+
+  assert {
+    condition     = [for s in data.aws_iam_policy_document.execution.statement : s.resources if s.sid == "PullItsImage"] == [toset(["arn:aws:ecr:us-east-1:111122223333:repository/headrace-loader"])]
+    error_message = "It pulls from its own repository, which follows from the registry's address."
   }
 
   assert {
@@ -252,12 +256,7 @@ run "scaled_by_backlog" {
   }
 
   assert {
-    condition     = length(aws_ecs_service.scaled) == 1 && length(aws_ecs_service.fixed) == 0
-    error_message = "One service, whose number of tasks an apply leaves alone."
-  }
-
-  assert {
-    condition     = aws_ecs_service.scaled[0].desired_count == 1 && aws_appautoscaling_target.this[0].min_capacity == 1 && aws_appautoscaling_target.this[0].max_capacity == 10
+    condition     = aws_ecs_service.this.desired_count == 1 && aws_appautoscaling_target.this[0].min_capacity == 1 && aws_appautoscaling_target.this[0].max_capacity == 10
     error_message = "It begins with the minimum and stays between the limits."
   }
 
@@ -274,7 +273,7 @@ run "scaled_by_backlog" {
   assert {
     condition = [
       for m in one(one(aws_appautoscaling_policy.backlog[0].target_tracking_scaling_policy_configuration).customized_metric_specification).metrics : m.expression if m.return_data
-    ] == ["waiting / IF(FILL(running, 0) > 0, FILL(running, 0), 1)"]
+    ] == ["waiting / IF(FILL(running, REPEAT) > 0, FILL(running, REPEAT), 1)"]
     error_message = "Messages that wait, for each running task; never divided by zero."
   }
 
@@ -300,17 +299,22 @@ run "scaled_by_backlog" {
   }
 
   assert {
-    condition     = one(aws_ecs_service.scaled[0].deployment_circuit_breaker).enable && one(aws_ecs_service.scaled[0].deployment_circuit_breaker).rollback
+    condition     = one(aws_ecs_service.this.deployment_circuit_breaker).enable && one(aws_ecs_service.this.deployment_circuit_breaker).rollback
     error_message = "A deployment that does not come up is rolled back."
   }
 
   assert {
-    condition     = aws_ecs_service.scaled[0].deployment_minimum_healthy_percent == 100 && aws_ecs_service.scaled[0].availability_zone_rebalancing == "ENABLED"
+    condition     = aws_ecs_service.this.deployment_minimum_healthy_percent == 100 && aws_ecs_service.this.availability_zone_rebalancing == "ENABLED"
     error_message = "A deployment never leaves fewer tasks, and zones are balanced."
   }
 
   assert {
-    condition     = !one(aws_ecs_service.scaled[0].network_configuration).assign_public_ip && one(aws_ecs_service.scaled[0].network_configuration).subnets == toset(["subnet-a", "subnet-b"])
+    condition     = aws_ecs_service.this.timeouts.update == "2h"
+    error_message = "A deployment that waits for a protected load is not given up."
+  }
+
+  assert {
+    condition     = !one(aws_ecs_service.this.network_configuration).assign_public_ip && one(aws_ecs_service.this.network_configuration).subnets == toset(["subnet-a", "subnet-b"])
     error_message = "Tasks have no address of the internet."
   }
 }
@@ -325,7 +329,7 @@ run "an_apply_leaves_the_number_of_tasks_alone" {
   }
 
   assert {
-    condition     = aws_ecs_service.scaled[0].desired_count == 1 && aws_appautoscaling_target.this[0].min_capacity == 2
+    condition     = aws_ecs_service.this.desired_count == 1 && aws_appautoscaling_target.this[0].min_capacity == 2
     error_message = "The limits change; within them scaling decides."
   }
 }
@@ -342,18 +346,23 @@ run "scaled_from_zero" {
   }
 
   assert {
-    condition     = aws_ecs_service.scaled[0].desired_count == 0 && aws_appautoscaling_target.this[0].min_capacity == 0
+    condition     = aws_ecs_service.this.desired_count == 0 && aws_appautoscaling_target.this[0].min_capacity == 0
     error_message = "Zero is allowed."
   }
 
   assert {
-    condition     = one(aws_appautoscaling_policy.from_zero[0].step_scaling_policy_configuration).adjustment_type == "ExactCapacity" && one(one(aws_appautoscaling_policy.from_zero[0].step_scaling_policy_configuration).step_adjustment).scaling_adjustment == 1
+    condition     = one(aws_appautoscaling_policy.from_zero[0].step_scaling_policy_configuration).adjustment_type == "ChangeInCapacity" && one(one(aws_appautoscaling_policy.from_zero[0].step_scaling_policy_configuration).step_adjustment).scaling_adjustment == 1
     error_message = "Target tracking multiplies, and cannot leave zero: one task is started."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.from_zero[0].alarm_actions == toset([aws_appautoscaling_policy.from_zero[0].arn])
     error_message = "The alarm starts the task, and wakes nobody."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.from_zero[0].evaluation_periods == 3 && aws_cloudwatch_metric_alarm.from_zero[0].datapoints_to_alarm == 2
+    error_message = "One minute whose figures are late starts nothing."
   }
 
   assert {
@@ -388,13 +397,53 @@ run "scaled_by_cpu_without_an_inbox" {
   }
 
   assert {
-    condition     = one(aws_ecs_service.scaled[0].load_balancer).container_port == 8080 && aws_ecs_service.scaled[0].health_check_grace_period_seconds == 60
+    condition     = one(aws_ecs_service.this.load_balancer).container_port == 8080 && aws_ecs_service.this.health_check_grace_period_seconds == 60
     error_message = "The load balancer finds the API, and gives it time to start."
   }
 
   assert {
     condition     = one(one(jsondecode(aws_ecs_task_definition.this.container_definitions)).portMappings).containerPort == 8080
     error_message = "Its port is open."
+  }
+}
+
+run "held_where_both_limits_are_the_same" {
+  state_key = "held_where_both_limits_are_the_same"
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    size = { cpu_units = 1024, memory_mib = 2048, minimum_tasks = 3, maximum_tasks = 3, messages_per_task = 100 }
+  }
+
+  assert {
+    condition     = aws_appautoscaling_target.this[0].min_capacity == 3 && aws_appautoscaling_target.this[0].max_capacity == 3
+    error_message = "The limits hold the number, and a change of them changes it."
+  }
+
+  assert {
+    condition     = length(aws_appautoscaling_policy.backlog) == 0 && length(aws_appautoscaling_policy.from_zero) == 0 && length(data.aws_iam_policy_document.protection) == 0
+    error_message = "Nothing is left to decide."
+  }
+}
+
+# The same state: switching makes no other service, and takes none away.
+run "scaling_switched_on_for_a_service_that_is_there" {
+  state_key = "held_where_both_limits_are_the_same"
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    size = { cpu_units = 1024, memory_mib = 2048, minimum_tasks = 1, maximum_tasks = 10, messages_per_task = 100 }
+  }
+
+  assert {
+    condition     = aws_ecs_service.this.desired_count == 3 && aws_appautoscaling_target.this[0].min_capacity == 1 && length(aws_appautoscaling_policy.backlog) == 1
+    error_message = "The service stays as it is, with the number of tasks that it has."
   }
 }
 
@@ -424,8 +473,8 @@ run "fixed_where_scaling_is_off" {
   }
 
   assert {
-    condition     = length(aws_ecs_service.scaled) == 0 && aws_ecs_service.fixed[0].desired_count == 3
-    error_message = "minimum_tasks, and an apply sets it."
+    condition     = aws_ecs_service.this.desired_count == 3
+    error_message = "It begins with minimum_tasks."
   }
 
   assert {
@@ -439,7 +488,7 @@ run "fixed_where_scaling_is_off" {
   }
 
   assert {
-    condition     = one(aws_ecs_service.fixed[0].deployment_circuit_breaker).enable && one(aws_ecs_service.fixed[0].deployment_circuit_breaker).rollback && aws_ecs_service.fixed[0].deployment_minimum_healthy_percent == 100 && aws_ecs_service.fixed[0].availability_zone_rebalancing == "ENABLED" && !one(aws_ecs_service.fixed[0].network_configuration).assign_public_ip
+    condition     = one(aws_ecs_service.this.deployment_circuit_breaker).enable && one(aws_ecs_service.this.deployment_circuit_breaker).rollback && aws_ecs_service.this.deployment_minimum_healthy_percent == 100 && aws_ecs_service.this.availability_zone_rebalancing == "ENABLED" && !one(aws_ecs_service.this.network_configuration).assign_public_ip
     error_message = "Deployed as carefully as the scaled one."
   }
 

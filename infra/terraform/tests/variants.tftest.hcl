@@ -4,20 +4,7 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
-# Real, and never asked: the mocks know no ephemeral resources, and with a cursor secret of one's own
-# there is none.
-provider "aws" {
-  alias                       = "secrets"
-  region                      = "us-east-1"
-  access_key                  = "none"
-  secret_key                  = "none"
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
-}
-
 variables {
-  region         = "us-east-1"
   databases      = ["dev", "analytics"]
   image_registry = "111122223333.dkr.ecr.us-east-1.amazonaws.com/headrace"
   image_tag      = "1.2.3"
@@ -106,11 +93,12 @@ run "by_default" {
   }
 
   assert {
-    condition = alltrue([
-      for statement in data.aws_iam_policy_document.alerts.statement :
-      statement.actions == toset(["sns:Publish"]) && one(statement.condition).variable == "aws:SourceArn"
-    ])
-    error_message = "Who may publish is told by the ARN it comes from."
+    condition = {
+      for statement in data.aws_iam_policy_document.alerts.statement : one(one(statement.principals).identifiers) => [
+        for condition in coalesce(statement.condition, []) : condition.variable
+      ] if statement.actions == toset(["sns:Publish"])
+    } == { "events.amazonaws.com" = [], "cloudwatch.amazonaws.com" = ["aws:SourceArn"] }
+    error_message = "EventBridge publishes without a condition, which SNS would not match; alarms by their ARNs."
   }
 
   # --- The log, the bus

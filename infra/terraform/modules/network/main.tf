@@ -61,7 +61,7 @@ resource "aws_vpc_endpoint" "gateways" {
 
 resource "aws_security_group" "endpoints" {
   name        = "${var.name}-endpoints"
-  description = "AWS's endpoints in this VPC"
+  description = "Endpoints of AWS in this VPC"
   vpc_id      = aws_vpc.this.id
 }
 

@@ -95,11 +95,10 @@ resource "aws_ecs_task_definition" "this" {
   }
 }
 
-# Two resources for one service, of which one exists: what scaling decides must be left alone by an
-# apply, and `ignore_changes` cannot depend on a variable.
-
-resource "aws_ecs_service" "scaled" {
-  count           = local.scaled ? 1 : 0
+# The number of tasks is set once. After that scaling decides, or whoever calls ECS: an apply leaves it
+# alone, because `ignore_changes` cannot depend on a variable, and two resources of which one exists
+# would be deleted and made with the same name in one apply, which ECS refuses.
+resource "aws_ecs_service" "this" {
   name            = var.name
   cluster         = var.platform.cluster_arn
   task_definition = aws_ecs_task_definition.this.arn
@@ -131,6 +130,13 @@ resource "aws_ecs_service" "scaled" {
       container_name   = var.name
       container_port   = var.port
     }
+  }
+
+  # A task that works is protected, and a deployment waits for it.
+  timeouts {
+    create = "30m"
+    update = "2h"
+    delete = "2h"
   }
 
   # Its tasks must be allowed what they do before they start.
@@ -138,43 +144,11 @@ resource "aws_ecs_service" "scaled" {
 
   lifecycle {
     ignore_changes = [desired_count]
-  }
-}
 
-resource "aws_ecs_service" "fixed" {
-  count           = local.scaled ? 0 : 1
-  name            = var.name
-  cluster         = var.platform.cluster_arn
-  task_definition = aws_ecs_task_definition.this.arn
-  launch_type     = "FARGATE"
-  desired_count   = var.size.minimum_tasks
-
-  availability_zone_rebalancing      = "ENABLED"
-  deployment_minimum_healthy_percent = 100
-  deployment_maximum_percent         = 200
-  health_check_grace_period_seconds  = var.target_group_arn == null ? null : 60
-  propagate_tags                     = "SERVICE"
-  wait_for_steady_state              = true
-
-  deployment_circuit_breaker {
-    enable   = true
-    rollback = true
-  }
-
-  network_configuration {
-    subnets          = var.platform.subnet_ids
-    security_groups  = var.platform.security_group_ids
-    assign_public_ip = false
-  }
-
-  dynamic "load_balancer" {
-    for_each = var.target_group_arn == null ? [] : [var.target_group_arn]
-    content {
-      target_group_arn = load_balancer.value
-      container_name   = var.name
-      container_port   = var.port
+    # ECS is stable after a roll-back too, with the old version: the provider's wait alone succeeds then.
+    postcondition {
+      condition     = self.task_definition == aws_ecs_task_definition.this.arn
+      error_message = "ECS rolled ${var.name} back: its new tasks did not become healthy, and the old ones run on. The service's events and its log (/headrace/${var.platform.name}/${var.name}) name the cause; correct it and apply again."
     }
   }
-
-  depends_on = [aws_iam_role_policy.task, aws_iam_role_policy.execution]
 }

@@ -1,5 +1,14 @@
 # Two roles: what the service itself may do, and what ECS may do to start it.
 
+locals {
+  # The parts of a registry's address in ECR, by IPv4 alone or with IPv6; null for any other registry
+  # (https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-requests.html).
+  ecr = try(regex("^(?P<account>[0-9]{12})\\.dkr[.-]ecr\\.(?P<region>[a-z0-9-]+)\\.(?:amazonaws\\.com(?:\\.cn)?|on\\.aws)/(?P<prefix>.+)$", var.platform.image_registry), null)
+
+  partition             = split(":", var.platform.cluster_arn)[1]
+  image_repository_arns = local.ecr == null ? [] : ["arn:${local.partition}:ecr:${local.ecr.region}:${local.ecr.account}:repository/${local.ecr.prefix}-${var.name}"]
+}
+
 data "aws_iam_policy_document" "trust" {
   statement {
     actions = ["sts:AssumeRole"]
@@ -85,16 +94,16 @@ data "aws_iam_policy_document" "execution" {
   }
 
   dynamic "statement" {
-    for_each = length(var.image_repository_arns) > 0 ? [1] : []
+    for_each = length(local.image_repository_arns) > 0 ? [1] : []
     content {
       sid       = "PullItsImage"
       actions   = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"]
-      resources = var.image_repository_arns
+      resources = local.image_repository_arns
     }
   }
 
   dynamic "statement" {
-    for_each = length(var.image_repository_arns) > 0 ? [1] : []
+    for_each = length(local.image_repository_arns) > 0 ? [1] : []
     content {
       sid = "LogInToEcr"
       # AWS knows no resource for this action.

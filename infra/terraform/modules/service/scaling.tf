@@ -1,17 +1,19 @@
 # Between a minimum and a maximum of tasks: by the backlog of each task, or by CPU without an inbox.
 
 locals {
-  # Where both are the same there is nothing to decide.
+  # Where both are the same there is nothing to decide; the limits alone hold the number.
   scaled     = var.platform.autoscaling && var.size.maximum_tasks > var.size.minimum_tasks
   by_backlog = local.scaled && var.inbox != null
   by_cpu     = local.scaled && var.inbox == null
   protected  = local.by_backlog
 }
 
+# Changed limits move the number of tasks by themselves
+# (https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-scaling-activities.html).
 resource "aws_appautoscaling_target" "this" {
-  count              = local.scaled ? 1 : 0
+  count              = var.platform.autoscaling ? 1 : 0
   service_namespace  = "ecs"
-  resource_id        = "service/${var.platform.cluster_name}/${aws_ecs_service.scaled[0].name}"
+  resource_id        = "service/${var.platform.cluster_name}/${aws_ecs_service.this.name}"
   scalable_dimension = "ecs:service:DesiredCount"
   min_capacity       = var.size.minimum_tasks
   max_capacity       = var.size.maximum_tasks
@@ -74,10 +76,12 @@ resource "aws_appautoscaling_policy" "backlog" {
         }
       }
 
+      # A metric that comes late has no value in the newest minute: then the one before it counts. With a
+      # number in its place the whole backlog would count as one task's.
       metrics {
         id          = "waiting_per_task"
         label       = "Messages that wait, per running task"
-        expression  = "waiting / IF(FILL(running, 0) > 0, FILL(running, 0), 1)"
+        expression  = "waiting / IF(FILL(running, REPEAT) > 0, FILL(running, REPEAT), 1)"
         return_data = true
       }
     }
@@ -94,7 +98,8 @@ resource "aws_appautoscaling_policy" "from_zero" {
   scalable_dimension = aws_appautoscaling_target.this[0].scalable_dimension
 
   step_scaling_policy_configuration {
-    adjustment_type = "ExactCapacity"
+    # One more: an alarm that is wrong about the tasks can start one too many, and never end any.
+    adjustment_type = "ChangeInCapacity"
     cooldown        = 60
 
     step_adjustment {
@@ -107,8 +112,9 @@ resource "aws_appautoscaling_policy" "from_zero" {
 resource "aws_cloudwatch_metric_alarm" "from_zero" {
   count               = length(aws_appautoscaling_policy.from_zero)
   alarm_name          = "${local.full_name}-from-zero"
-  alarm_description   = "Messages wait for the ${var.name} and no task of it runs: one is started. Nobody has to do anything."
-  evaluation_periods  = 1
+  alarm_description   = "Messages wait for the ${var.name} and no task of it runs: one is started. There is nothing to do."
+  evaluation_periods  = 3
+  datapoints_to_alarm = 2
   threshold           = 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   treat_missing_data  = "notBreaching"

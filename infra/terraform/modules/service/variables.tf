@@ -87,10 +87,3 @@ variable "scratch_gib" {
   default     = 21
   nullable    = false
 }
-
-variable "image_repository_arns" {
-  description = "The ECR repositories that tasks may pull from; empty where images do not come from ECR."
-  type        = list(string)
-  default     = []
-  nullable    = false
-}

@@ -8,6 +8,10 @@ mock_data "aws_partition" {
   defaults = { partition = "aws" }
 }
 
+mock_data "aws_region" {
+  defaults = { id = "us-east-1" }
+}
+
 mock_data "aws_iam_policy_document" {
   defaults = { json = "{}" }
 }
