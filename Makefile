@@ -35,7 +35,7 @@ format: setup ## format the code and apply the safe fixes of the linter
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-images: ## build the container image of every service (BASE_IMAGE, TAG, PREFIX; needs Docker)
+images: ## build the container image of every service (BASE_IMAGE, TAG, PREFIX, PUSH=1; needs Docker)
 	@tools/images
 
 chaos: setup ## three minutes of crashes and faults, then every table compared with a model (CHAOS_MINUTES, CHAOS_SEED)

@@ -63,7 +63,7 @@ _RESOURCES: Final = {
     '"${replace(var.platform.cluster_arn, ":cluster/", ":task/")}/*"': "tasks of the cluster",
     '"${aws_cloudwatch_log_group.this.arn}:*"': "its log group",
     '"${aws_cloudwatch_log_group.flows.arn}:*"': "the log group of flows",
-    "var.image_repository_arns": "`image_repository_arns`",
+    "local.image_repository_arns": "its repository, where `image_registry` is one of ECR",
     "values(var.secrets)": "its secrets",
     '"*"': "`*`: AWS knows no resource for it",
     "aws_s3_bucket.this.arn": "the bucket",
@@ -74,7 +74,7 @@ _RESOURCES: Final = {
 _ONLY_WHERE: Final = {
     "var.warehouse.secret_kms_key_arn": "where `warehouse.secret_kms_key_arn` is given",
     "length(var.contracts_inferred_for)": "where contracts are inferred",
-    "length(var.image_repository_arns)": "where images come from ECR",
+    "length(local.image_repository_arns)": "where images come from ECR",
     "length(var.secrets) > 0 && var.platform.kms_key_arn": "with a key of your own",
     "length(var.secrets)": "where it has secrets",
 }

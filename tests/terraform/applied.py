@@ -69,7 +69,6 @@ def variables(account: Account, secret_arn: str, warehouse_port: int, tag: str) 
     }
     return {
         "name": PREFIX,
-        "region": REGION,
         "databases": ["dev"],
         "contracts_inferred_for": ["dev"],
         "image_registry": "headrace",
@@ -105,6 +104,22 @@ def secret(account: Account, cluster: postgres.Cluster) -> str:
     return str(made["ARN"])
 
 
+PROVIDER: Final = """\
+provider "aws" {
+  region                      = "%s"
+  s3_use_path_style           = true
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+}
+"""
+"""An emulator has one address for everything, and finds buckets by path alone."""
+
+
+def configure_provider(terraform: Terraform) -> None:
+    """Makes a root module of the copy: the stack itself has no provider block."""
+    (terraform.folder / "provider.tf").write_text(PROVIDER % REGION)
+
+
 @contextmanager
 def applied(account: Account, terraform: Terraform, tag: str) -> Iterator[Applied]:
     """The whole stack; destroyed with the block unless the test did it."""
@@ -136,15 +151,16 @@ def destroy(account: Account, terraform: Terraform) -> None:
 
 @contextmanager
 def scaled(stack: Applied, service: str, tasks: int) -> Iterator[None]:
-    """So many tasks by variable, within the block."""
-    assert stack.terraform.var_file is not None
-    services = json.loads(stack.terraform.var_file.read_text())["services"]
-    services[service]["minimum_tasks"] = tasks
-    stack.terraform.apply({"services": services})
+    """So many tasks, within the block. The emulator has no application auto scaling, and an apply
+    leaves the number alone: so ECS is called, as scaling itself would call it."""
+    ecs = stack.account.client("ecs")
+    cluster = stack.outputs["cluster_name"]
+    [before] = ecs.describe_services(cluster=cluster, services=[service])["services"]
+    ecs.update_service(cluster=cluster, service=service, desiredCount=tasks)
     try:
         yield
     finally:
-        stack.terraform.apply()
+        ecs.update_service(cluster=cluster, service=service, desiredCount=before["desiredCount"])
 
 
 def left_over(account: Account) -> list[str]:

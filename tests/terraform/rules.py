@@ -117,9 +117,18 @@ def _let_in(root: Path) -> dict[str, set[str]]:
         found[topic.name] = {
             name
             for name, module in _rules(root).items()
-            if re.search(rf"module\.{module.name}\b", topic.body)
+            if _lets_in_every_rule(topic) and f"aws_sns_topic.{topic.name}.arn" in module.body
         }
     return found
+
+
+def _lets_in_every_rule(topic: Block) -> bool:
+    """Whether a statement for EventBridge has no condition: SNS would match none that it has."""
+    return any(
+        "events.amazonaws.com" in statement.body
+        and not any(inner.kind == "condition" for inner in statement.inner())
+        for statement in topic.inner()
+    )
 
 
 def _rules(root: Path) -> dict[str, Block]:

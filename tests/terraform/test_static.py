@@ -19,6 +19,8 @@ from tools.terraform_blocks import TERRAFORM
 
 ROOT = TERRAFORM.parents[1]
 
+ROOTS = ["registry", *(f"examples/{one.name}" for one in sorted(TERRAFORM.glob("examples/*/")))]
+
 # Downloads checkov the first time, and starts it; then a scan takes six seconds.
 SCAN_SECONDS = 300
 
@@ -37,13 +39,14 @@ def test_its_own_tests_pass(initialised: Terraform) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_registry_is_valid_and_its_tests_pass(
-    tmp_path: Path, terraform_environment: Mapping[str, str]
+@pytest.mark.parametrize("root", ROOTS)
+def test_other_root_is_valid_and_its_tests_pass(
+    root: str, tmp_path: Path, terraform_environment: Mapping[str, str]
 ) -> None:
-    registry = Terraform(tmp_path, root="registry", environment=terraform_environment)
-    registry.init()
-    registry.validate()
-    assert ", 0 failed" in registry.test()
+    other = Terraform(tmp_path, root=root, environment=terraform_environment)
+    other.init()
+    other.validate()
+    assert ", 0 failed" in other.test()
 
 
 def test_command_that_takes_too_long_is_ended(initialised: Terraform) -> None:

@@ -91,11 +91,34 @@ def test_key_policy_of_the_readme_lets_in_whom_it_names() -> None:
 
 def test_inputs_that_the_readme_sets_exist() -> None:
     readme = (TERRAFORM / "README.md").read_text()
-    variables = {block.name for block in blocks(TERRAFORM, "variable")}
-    [settings] = re.findall(r"terraform\.tfvars`:\n\n(.*?)\n\n", readme, re.DOTALL)
-    named = set(re.findall(r"^ +(\w+) +=", settings, re.MULTILINE))
-    needed = {one.name for one in blocks(TERRAFORM, "variable") if "default" not in one.arguments()}
-    assert needed <= named <= variables
+    [call] = re.findall(r"```hcl\n(module .*?)```", readme, re.DOTALL)
+    assert _set(call) - {"source"} >= _needed(TERRAFORM)
+    assert _set(call) - {"source"} <= _variables(TERRAFORM)
+
+
+@pytest.mark.parametrize("example", sorted(TERRAFORM.glob("examples/*/")), ids=lambda one: one.name)
+def test_example_has_settings_to_copy(example: Path) -> None:
+    settings = (example / "terraform.tfvars.example").read_text()
+    assert _needed(example) <= _set(settings) <= _variables(example)
+
+
+def test_quick_start_has_six_commands() -> None:
+    readme = (TERRAFORM / "README.md").read_text()
+    [commands] = re.findall(r"## Quick start\n.*?\n\n((?:    [^\n]*\n)+)", readme, re.DOTALL)
+    assert len(commands.splitlines()) <= 6
+
+
+def _set(text_: str) -> set[str]:
+    """Names that stand before an equals sign, of the outermost level."""
+    return set(re.findall(r"^(?:  )?(\w+) +=", text_, re.MULTILINE))
+
+
+def _variables(module: Path) -> set[str]:
+    return {block.name for block in blocks(module, "variable")}
+
+
+def _needed(module: Path) -> set[str]:
+    return {one.name for one in blocks(module, "variable") if "default" not in one.arguments()}
 
 
 def test_every_module_is_read_whole() -> None:
