@@ -1,0 +1,1 @@
+"""What AWS refuses and no part on this machine does: rules on the states of Terraform's tests."""
