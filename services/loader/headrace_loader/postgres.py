@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from headrace_loader import ledger, reopening
+from headrace_loader import ledger, reopening, tests_role
 from headrace_loader.ledger import Entry
 from headrace_loader.locks import lock_key, version_lock_key
 from headrace_loader.migrations import migrate
@@ -17,6 +17,7 @@ from headrace_loader.pool import WarehousePool
 from headrace_loader.shared_load import SharedLoad
 from headrace_loader.sqlstate import warehouse_errors
 from headrace_loader.standing import StoredContract, right_contract
+from headrace_loader.testing_rows import DEFAULT_RULES, TestRules
 from headrace_loader.transaction import LoadTransaction
 from headrace_shared.column_types import canonical_type
 from headrace_shared.drop import Drop
@@ -49,9 +50,10 @@ class PostgresWarehouse:
     """Opens transactions for drops and reads the ledger. Every method raises TransientError when
     the server cannot be reached or asks for another try."""
 
-    def __init__(self, pool: WarehousePool, stall_seconds: float) -> None:
+    def __init__(self, pool: WarehousePool, stall_seconds: float, rules: TestRules) -> None:
         self._pool = pool
         self._stall = stall_seconds
+        self.rules = rules
 
     @classmethod
     @asynccontextmanager
@@ -62,12 +64,14 @@ class PostgresWarehouse:
         connections: int,
         lock_timeout_seconds: float,
         stall_seconds: float = 30,
+        rules: TestRules = DEFAULT_RULES,
     ) -> AsyncIterator[PostgresWarehouse]:
         """A warehouse with its ledger in place and a pool of connections.
 
         Args:
             lock_timeout_seconds: how long a load waits for a lock before it steps back.
             stall_seconds: how long a load that holds locks waits for bytes of the lake.
+            rules: how the tests of contracts are run.
 
         Raises:
             WarehouseUnsuitableError: the server is older than Postgres 17, or the database keeps
@@ -93,7 +97,8 @@ class PostgresWarehouse:
                     _refuse_old(connection.info.server_version)
                     _refuse_bytes(connection.info.parameter_status("server_encoding"))
                     await migrate(connection)
-            yield cls(pool, stall_seconds)
+                    await tests_role.make(connection)
+            yield cls(pool, stall_seconds, rules)
 
     async def entry(self, drop: Drop) -> Entry | None:
         """The drop's entry in the ledger, if there is one."""
@@ -128,7 +133,11 @@ class PostgresWarehouse:
                     ],
                 )
                 yield LoadTransaction(
-                    connection, drop, exclusive=exclusive, stall_seconds=self._stall
+                    connection,
+                    drop,
+                    exclusive=exclusive,
+                    stall_seconds=self._stall,
+                    rules=self.rules,
                 )
 
     @asynccontextmanager

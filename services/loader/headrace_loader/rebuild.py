@@ -60,6 +60,7 @@ async def _rebuild(settings: LoaderSettings, db_name: str, table_name: str) -> R
             Files(lake, quarantine=None, limits=settings.file_limits),
             _tell,
             stall_seconds=settings.lake_stall_seconds,
+            rules=settings.test_rules,
         )
         return await rebuild.run(db_name, table_name)
 

@@ -26,6 +26,7 @@ from headrace_loader.placing import Placement, place
 from headrace_loader.sqlstate import CopyRefusedError
 from headrace_loader.staging import Place
 from headrace_loader.standing import LAST_PLACE, Standing, standing
+from headrace_loader.testing_rows import DEFAULT_RULES, TestRules
 from headrace_loader.transaction import LoadTransaction
 from headrace_shared.drop import Drop
 from headrace_shared.errors import HeadraceError, PermanentError
@@ -116,11 +117,13 @@ class Rebuild:
         tell: Callable[[str], None],
         *,
         stall_seconds: float,
+        rules: TestRules = DEFAULT_RULES,
     ) -> None:
         self._connection = connection
         self._files = files
         self._tell = tell
         self._stall = stall_seconds
+        self._rules = rules
 
     async def run(self, db_name: str, table_name: str) -> Rebuilt:
         """Rebuilds the table.
@@ -213,7 +216,12 @@ class Rebuild:
         self, one: _Table, drop: Drop, placed: Placement, met: Standing, claim: Claim
     ) -> None:
         aside = LoadTransaction(
-            self._connection, drop, exclusive=True, stall_seconds=self._stall, aside=one.aside
+            self._connection,
+            drop,
+            exclusive=True,
+            stall_seconds=self._stall,
+            aside=one.aside,
+            rules=self._rules,
         )
         try:
             # Some were loaded only because they were sifted, and need not tell now.

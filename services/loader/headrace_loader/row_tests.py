@@ -69,12 +69,15 @@ class StagedRows:
         target: the table that they go into.
         replaces: the key by which they replace rows of the target, which are not held against
             them then; empty for none.
+        referenced: where the rows are that a `references` test looks into; None: in the table
+            that the test names.
     """
 
     staged: sql.Identifier
     target: sql.Identifier
     drop: Drop
     replaces: Sequence[str] = ()
+    referenced: sql.Identifier | None = None
 
 
 def row_statement(test: RowTest, tested: StagedRows, limit: int) -> sql.Composed:
@@ -137,6 +140,11 @@ def user_select(test: Sql, staged: sql.Identifier) -> sql.Composed:
     """The user's own select, over the staged rows."""
     first, *others = map(sql.SQL, test.parts)
     return sql.Composed([first, *(part for other in others for part in (staged, other))])
+
+
+def referenced_table(test: References) -> sql.Identifier:
+    """The table that a `references` test names."""
+    return sql.Identifier(*test.references.table.split("."))
 
 
 def _failing(test: RowTest, tested: StagedRows) -> sql.Composed:
@@ -227,12 +235,15 @@ def _missing(test: References, tested: StagedRows) -> sql.Composed:
     """That no row of the other table, nor of the drop where it is the drop's own table, has the
     values."""
     wants = test.references
-    table = sql.Identifier(*wants.table.split("."))
+    table = referenced_table(test)
+    places = [tested.referenced or table]
+    if table == tested.target:
+        places.append(tested.staged)
     absent = [
         sql.SQL("not exists (select from {} as other where {})").format(
             place, _equal("other", wants.to, wants.column)
         )
-        for place in ([table, tested.staged] if table == tested.target else [table])
+        for place in places
     ]
     given = [sql.SQL("{} is not null").format(_column(name)) for name in wants.column]
     return _AND.join([*given, *absent])

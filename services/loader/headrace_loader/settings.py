@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from headrace_loader.files import DEFAULT_FILE_LIMITS, FileLimits
+from headrace_loader.testing_rows import DEFAULT_RULES, TestRules
 from headrace_loader.unpacking import DEFAULT_LIMITS, UnpackLimits
 from headrace_shared.settings import Databases, InboxSettings, WarehouseSettings
 
@@ -64,11 +65,27 @@ class LoaderSettings(InboxSettings, WarehouseSettings):
         description="The db_names, separated by commas, or `*`, whose tables get a contract from "
         "their first CSV file if nobody has dropped one.",
     )
+    tests_timeout_seconds: float = Field(
+        DEFAULT_RULES.timeout_seconds,
+        gt=0,
+        le=3600,
+        description="How long all tests of a drop may take together.",
+    )
+    sql_tests_off: Databases = Field(
+        frozenset(),
+        description="The db_names, separated by commas, or `*`, whose contracts may have no `sql` "
+        "tests.",
+    )
     lake_stall_seconds: float = Field(
         30,
         gt=0,
         description="How long a load that holds locks waits for bytes of the lake.",
     )
+
+    @property
+    def test_rules(self) -> TestRules:
+        """How the tests of contracts are run."""
+        return TestRules(self.tests_timeout_seconds, self.sql_tests_off)
 
     @property
     def file_limits(self) -> FileLimits:

@@ -46,7 +46,7 @@ class TestOutcome:
     Args:
         label: the test's name, or what it does.
         failing_rows: how many; 0 also where the test is one of the whole drop, or could not run.
-        message: what was seen; of a test that could not run, Postgres's words.
+        message: what was seen, or why the test could not run.
         line_numbers: of failing rows as they are staged, in order, up to a limit.
         columns: those that the test names.
         sample: the first failing rows; none where the test names no columns.
@@ -108,11 +108,16 @@ def of_drop(
     return _outcome(test, passed=passed, message=told if passed else told + fault)
 
 
-def not_run(test: DataTest, why: str) -> TestOutcome:
-    """The end of a test that Postgres could not run."""
-    return _outcome(
-        test, passed=False, message=f"could not be run: {shortened(why, MAX_REASON_CHARACTERS)}"
-    )
+def not_run(test: DataTest, why: str, state: str = "") -> TestOutcome:
+    """The outcome of a test that could not be run.
+
+    Args:
+        why: the end of a sentence, without values of any rows.
+        state: the SQLSTATE, where Postgres refused it.
+    """
+    code = f" (SQLSTATE {state})" if state else ""
+    message = shortened(f"could not be run{code}: {why}", MAX_REASON_CHARACTERS)
+    return _outcome(test, passed=False, message=message)
 
 
 def _outcome(test: DataTest, *, passed: bool, message: str) -> TestOutcome:

@@ -26,7 +26,7 @@ from headrace_loader.sqlstate import copy_errors, ddl_errors
 from headrace_loader.staging import STAGED, Place, Staging, Target
 from headrace_loader.standing import Standing, standing
 from headrace_loader.test_outcomes import TestOutcome
-from headrace_loader.testing_rows import run_tests
+from headrace_loader.testing_rows import DEFAULT_RULES, TestRules, run_tests
 from headrace_shared.contract import Column, Contract
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import TransientError
@@ -47,6 +47,7 @@ class LoadTransaction:
         exclusive: no other drop of the table is loaded meanwhile.
         stall_seconds: how long the lake may leave a COPY without bytes: locks are held meanwhile.
         aside: another table to load into, which is made anew; else the drop's own one.
+        rules: how the contract's tests are run.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class LoadTransaction:
         exclusive: bool,
         stall_seconds: float,
         aside: Place | None = None,
+        rules: TestRules = DEFAULT_RULES,
     ) -> None:
         self._connection = connection
         self._drop = drop
         self._exclusive = exclusive
         self._stall = stall_seconds
         self._started_at = now()
+        self._rules = rules
         self._place = aside or Place(
             table.table_identifier(drop), str(drop.db_name), str(drop.table_name)
         )
@@ -202,7 +205,7 @@ class LoadTransaction:
         """How the contract's tests end on the staged rows."""
         replaces = contract.primary_key if self._drop.action is Action.UPSERT else ()
         rows = StagedRows(STAGED, self._place.identifier, self._drop, replaces)
-        return await run_tests(self._connection, contract.tests, rows)
+        return await run_tests(self._connection, contract.tests, rows, rules=self._rules)
 
     async def staging(
         self, contract: Contract, shape: Contract, carried: Mapping[str, tuple[str, ...]]
