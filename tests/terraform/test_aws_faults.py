@@ -11,7 +11,7 @@ from tests.terraform.aws import policies
 from tests.terraform.aws.documents import mark
 from tests.terraform.aws.rules import RULES, Rule
 from tests.terraform.aws.state import DOCUMENT, Resource, State
-from tests.terraform.planted import events, metrics, names, networks, services, values
+from tests.terraform.planted import combinations, events, metrics, names, networks, services, values
 from tests.terraform.planted import policies as planted_policies
 from tests.terraform.planted.builders import (
     alarm,
@@ -36,6 +36,7 @@ PLANTED: Final = [
     *metrics.PLANTED,
     *services.PLANTED,
     *networks.PLANTED,
+    *combinations.PLANTED,
 ]
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from headrace_shared.facts import FACTS, SOURCE
 from tests.terraform.aws.state import State
 
 _PATTERNS: Final = "EventBridge user guide, Creating event patterns"
@@ -25,6 +26,12 @@ _FILTERS: Final = frozenset(
     {"prefix", "suffix", "anything-but", "numeric", "exists", "cidr", "equals-ignore-case"}
     | {"wildcard"}
 )
+_S3_NAMES: Final = frozenset(
+    {"Object Created", "Object Deleted", "Object Restore Completed", "Object Tags Added"}
+)
+_S3: Final = "aws.s3"
+_NAMES: Final[Mapping[str, frozenset[str]]] = {SOURCE: frozenset(FACTS), _S3: _S3_NAMES}
+_PUBLISHED: Final = "headrace_shared/facts.py; S3 user guide, EventBridge event message structure"
 _LONGEST_PATTERN: Final = 2_048
 _COMPARISONS: Final = frozenset({"=", "<", "<=", ">", ">="})
 _PATH: Final = re.compile(r"\$(?:\.[\w-]+(?:\[\d+\])?)+|\$")
@@ -41,6 +48,19 @@ def refused_patterns(state: State) -> Iterator[str]:
         text = rule.values.get("event_pattern")
         for fault in _pattern_faults(text) if text is not None else ():
             yield f"{rule.address}: event_pattern: {fault} ({_PATTERNS})"
+
+
+def unknown_events(state: State) -> Iterator[str]:
+    """Patterns for names of events that their source does not publish: they match nothing."""
+    for rule in state.of("aws_cloudwatch_event_rule"):
+        pattern = _read(rule.values.get("event_pattern"))
+        known = [_NAMES[one] for one in pattern.get("source", ()) if str(one) in _NAMES]
+        for name in _named(pattern) if known else ():
+            if not any(name in names for names in known):
+                yield (
+                    f"{rule.address}: event_pattern: {name!r} is published by none of "
+                    f"{', '.join(pattern['source'])} ({_PUBLISHED})"
+                )
 
 
 def refused_transformers(state: State) -> Iterator[str]:
@@ -71,6 +91,21 @@ def refused_redrives(state: State) -> Iterator[str]:
             if isinstance(text, str) and text.startswith("{"):
                 for fault in faults(json.loads(text)):
                     yield f"{queue.address}: {attribute}: {fault} ({_REDRIVES})"
+
+
+def _read(text: Any) -> Mapping[str, Any]:
+    """Empty where it cannot be read: refused_patterns names it."""
+    try:
+        pattern = json.loads(text)
+    except (TypeError, ValueError):
+        return {}
+    return pattern if isinstance(pattern, Mapping) else {}
+
+
+def _named(pattern: Mapping[str, Any]) -> list[str]:
+    """The texts that `detail-type` may be, in alternatives too."""
+    every = [pattern, *(one for one in pattern.get("$or", ()) if isinstance(one, Mapping))]
+    return [name for one in every for name in one.get("detail-type", ()) if isinstance(name, str)]
 
 
 def _pattern_faults(text: Any) -> Iterator[str]:

@@ -41,4 +41,4 @@ def api(
     members: Mapping[str, str] = NOTHING,
     without: Mapping[str, str] = NOTHING,
 ) -> Api:
-    return Api(operations, members, {"tags": TAGS, "tags_all": TAGS, **without})
+    return Api(operations, members, {"tags": TAGS, "tags_all": TAGS, "timeouts": OURS, **without})

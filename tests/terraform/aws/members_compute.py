@@ -10,17 +10,29 @@ from tests.terraform.aws.mapping import BY_ID, Api, api
 _INGRESS: Final = "ec2:AuthorizeSecurityGroupIngress:IpPermissions"
 _EGRESS: Final = "ec2:AuthorizeSecurityGroupEgress:IpPermissions"
 _GROUPS: Final = "ec2:AuthorizeSecurityGroupIngress:IpPermissions.UserIdGroupPairs"
+_RECORD: Final = "route53:ChangeResourceRecordSets:ChangeBatch.Changes"
 _HEALTH: Final = "elbv2:CreateTargetGroup:HealthCheck"
 
 NETWORKS: Final[Mapping[str, Api]] = {
     "aws_default_security_group": api("ec2:CreateSecurityGroup"),
+    "aws_eip": api("ec2:AllocateAddress"),
     "aws_flow_log": api(
         "ec2:CreateFlowLogs",
         members={"iam_role_arn": "ec2:CreateFlowLogs:DeliverLogsPermissionArn"},
         without={"vpc_id": BY_ID},
     ),
     "aws_internet_gateway": api("ec2:CreateInternetGateway"),
+    "aws_nat_gateway": api("ec2:CreateNatGateway"),
     "aws_route": api("ec2:CreateRoute"),
+    "aws_route53_record": api(
+        f"{_RECORD}.ResourceRecordSet",
+        "route53:ChangeResourceRecordSets",
+        members={
+            "zone_id": "route53:ChangeResourceRecordSets:HostedZoneId",
+            "alias.name": f"{_RECORD}.ResourceRecordSet.AliasTarget.DNSName",
+            "alias.zone_id": f"{_RECORD}.ResourceRecordSet.AliasTarget.HostedZoneId",
+        },
+    ),
     "aws_route_table": api("ec2:CreateRouteTable"),
     "aws_route_table_association": api("ec2:AssociateRouteTable"),
     "aws_security_group": api(

@@ -89,6 +89,7 @@ def _needed(state: State, service: Resource) -> set[str]:
         if subnets & set(one.values.get("subnet_ids") or ())
         or tables & set(one.values.get("route_table_ids") or ())
     ]
+    found += [one for one in state.of("aws_route") if one.values.get("route_table_id") in tables]
     found += [
         one
         for one in state.of("aws_vpc_security_group_egress_rule")

@@ -9,6 +9,23 @@ from tests.terraform.aws import events
 from tests.terraform.planted.builders import QUEUE, TOPIC, Planted, one, rule, state, transformer
 
 PLANTED: Final[list[Planted]] = [
+    (
+        events.unknown_events,
+        state(rule({"source": ["headrace"], "detail-type": ["Drop Routed", "Drop Rooted"]})),
+        "aws_cloudwatch_event_rule.it: event_pattern: 'Drop Rooted' is published by none of",
+    ),
+    (
+        events.unknown_events,
+        state(
+            rule(
+                {
+                    "source": ["aws.s3"],
+                    "$or": [{"detail-type": ["Object Made"]}, {"detail": {"a": ["b"]}}],
+                }
+            )
+        ),
+        "'Object Made' is published by none of aws.s3",
+    ),
     (events.refused_patterns, state(rule("{")), "event_pattern: '{' is no JSON"),
     (events.refused_patterns, state(rule({"source": "headrace"})), "values stand in a list"),
     (events.refused_patterns, state(rule({"source": []})), "is an empty list"),

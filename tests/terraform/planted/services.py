@@ -36,6 +36,18 @@ PLANTED: Final[list[Planted]] = [
                 "aws_ecs_service",
                 network_configuration=[{"subnets": ["one"], "security_groups": ["g"]}],
             ),
+            one("aws_route_table_association", subnet_id="one", route_table_id="table"),
+            one("aws_route", route_table_id="table"),
+        ),
+        "aws_route.it is not waited for",
+    ),
+    (
+        scaling.services_before_their_network,
+        state(
+            one(
+                "aws_ecs_service",
+                network_configuration=[{"subnets": ["one"], "security_groups": ["g"]}],
+            ),
             one("aws_vpc_endpoint", subnet_ids=["one"]),
         ),
         "aws_ecs_service.it: depends_on: aws_vpc_endpoint.it is not waited for",
