@@ -64,6 +64,14 @@ _NO_ACTIONS: Final[Mapping[str, frozenset[str]]] = {
 """Operations that ask for the right to another action, or to each thing that they do."""
 
 
+def of_objects(action: str) -> bool:
+    """Whether an action of S3 is on objects (`bucket/*`), rather than on a bucket."""
+    name = action.removeprefix("s3:")
+    return "Object" in name.removesuffix("ObjectLockConfiguration") or name in (
+        *("AbortMultipartUpload", "ListMultipartUploadParts", "BypassGovernanceRetention"),
+    )
+
+
 def known(service: str) -> frozenset[str]:
     """The actions of a prefix; none where IAM knows no such prefix."""
     own = _IAM_ONLY.get(service, frozenset())

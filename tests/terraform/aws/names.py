@@ -71,6 +71,15 @@ _PATTERNS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
         r"[A-Za-z]\w{0,62}",
         "PostgreSQL, Lexical structure: identifiers of at most 63 bytes",
     ),
+    ("aws_sns_topic_subscription", "protocol"): (
+        r"https?|email|email-json|sms|sqs|application|lambda|firehose",
+        "SNS API reference, Subscribe",
+    ),
+    ("aws_lb_listener", "ssl_policy"): (
+        r"ELBSecurityPolicy-[\w-]+",
+        "Application Load Balancers guide, Security policies",
+    ),
+    ("aws_rds_cluster", "engine_version"): (r"\d+(?:\.\d+)?", "RDS API reference, CreateDBCluster"),
     ("aws_ecs_cluster", "name"): (r"[\w-]{1,255}", "ECS API reference, CreateCluster"),
 }
 
@@ -107,7 +116,9 @@ def refused_names(state: State) -> Iterator[str]:
     for (type_, attribute), (pattern, source) in _PATTERNS.items():
         for resource in state.of(type_):
             name = resource.values.get(attribute)
-            if isinstance(name, str) and not re.fullmatch(pattern, name, re.ASCII):
+            if not isinstance(name, str) or MADE_UP.fullmatch(name):
+                continue
+            if not re.fullmatch(pattern, name, re.ASCII):
                 yield f"{resource.address}: {attribute}: {name!r} is not allowed ({source})"
     yield from _buckets(state)
     yield from _databases(state)

@@ -114,6 +114,20 @@ def unknown_actions(state: State) -> Iterator[str]:
                     )
 
 
+def mismatched_s3_resources(state: State) -> Iterator[str]:
+    """Actions on objects that name buckets only, and the other way round: they allow nothing, and a
+    bucket's policy with one is refused."""
+    for _, one in policies(state):
+        for statement in one.statements:
+            paths = {"/" in resource for resource in statement.get("Resource", ())}
+            for action in statement.get("Action", ()):
+                if _is_elsewhere(action, paths) and "*" not in statement["Resource"]:
+                    yield (
+                        f"{one.place}: statement {statement['Sid']}: {action} is not on what its "
+                        f"Resource names ({actions.SOURCE})"
+                    )
+
+
 def conditions_for_eventbridge(state: State) -> Iterator[str]:
     """Statements of topic policies that let EventBridge publish under a condition: it never may."""
     for kind, one in policies(state):
@@ -146,6 +160,13 @@ def oversized_policies(state: State) -> Iterator[str]:
                 f"{one.place}: {len(one.statements)} statements, at most {kind.statements} are "
                 f"allowed ({kind.source})"
             )
+
+
+def _is_elsewhere(action: str, paths: set[bool]) -> bool:
+    """Whether an action of S3 is on objects where only buckets are named, or on buckets where only
+    objects are."""
+    named = action.startswith("s3:") and "*" not in action
+    return named and bool(paths) and actions.of_objects(action) not in paths
 
 
 def _faults(kind: Kind, statement: Statement) -> Iterator[str]:

@@ -32,6 +32,7 @@ RULES: Final[tuple[Rule, ...]] = (
     policies.unreadable_policies,
     policies.ungrammatical_policies,
     policies.unknown_actions,
+    policies.mismatched_s3_resources,
     policies.conditions_for_eventbridge,
     policies.oversized_policies,
     policies.characters_of_policies,

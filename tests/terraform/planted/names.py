@@ -9,6 +9,11 @@ from tests.terraform.aws.state import Resource, State
 from tests.terraform.planted.builders import Planted, one, state
 
 PLANTED: Final[list[Planted]] = [
+    (
+        names.refused_names,
+        state(one("aws_sns_topic_subscription", protocol="mail")),
+        "aws_sns_topic_subscription.it: protocol: 'mail' is not allowed (SNS API reference",
+    ),
     (names.refused_names, state(one("aws_s3_bucket", bucket="Lake")), "'Lake' is no name"),
     (names.refused_names, state(one("aws_s3_bucket", bucket="n" * 64)), "bucket naming rules"),
     (names.refused_names, state(one("aws_s3_bucket", bucket="xn--lake")), "S3 user guide"),

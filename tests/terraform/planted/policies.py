@@ -10,6 +10,16 @@ from tests.terraform.planted.builders import Planted, one, policy, role, state, 
 
 PLANTED: Final[list[Planted]] = [
     (
+        policies.mismatched_s3_resources,
+        state(role(Action="s3:GetObject", Resource="arn:aws:s3:::lake")),
+        "aws_iam_role_policy.it: policy: statement : s3:GetObject is not on what",
+    ),
+    (
+        policies.mismatched_s3_resources,
+        state(role(Action="s3:ListBucketVersions", Resource="arn:aws:s3:::lake/*")),
+        "s3:ListBucketVersions is not on what",
+    ),
+    (
         policies.unreadable_policies,
         state(one("aws_iam_role_policy", policy="{")),
         "aws_iam_role_policy.it: policy: '{' is no JSON",
