@@ -81,7 +81,7 @@ class AwsClients:
         self._session: AioSession = get_session()
         self._session.register_component("response_parser_factory", ItemParsers())
         self._stack = stack
-        self._connections = connections
+        self.connections = connections
 
     @overload
     async def open(self, service: Literal["s3"]) -> S3Client: ...
@@ -104,7 +104,7 @@ class AwsClients:
             retries={"mode": "standard", "max_attempts": _ATTEMPTS},
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=max(_READ_SECONDS, poll_seconds + _LONG_POLL_MARGIN_SECONDS),
-            max_pool_connections=self._connections,
+            max_pool_connections=self.connections,
         )
         return await self._stack.enter_async_context(
             self._session.create_client(service, config=config)

@@ -4,7 +4,8 @@ Take messages from the inbox, call the one handler, publish the facts that it re
 message. The order matters: a crash before the publish or before the delete means a redelivery,
 which the handlers bear (the ledger, conditional updates); the other way round would lose a fact.
 
-Every delivery leaves settled: deleted, hidden for a back-off, or handed back.
+Every delivery leaves settled: deleted, hidden for a back-off, or handed back. What a try means for
+its message is decided in `trying`.
 """
 
 from __future__ import annotations
@@ -12,17 +13,29 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from headrace_shared import backoff
-from headrace_shared.errors import PermanentError, TransientError
-from headrace_shared.facts import Fact
+from headrace_shared.deliveries import Failure, Handler, Limits, Message, Publisher, Queue
+from headrace_shared.errors import TransientError
 from headrace_shared.gate import Gate
 from headrace_shared.liveness import wait_turning
 from headrace_shared.logging import get_logger
+from headrace_shared.trying import Settlement, Trying
+
+__all__ = [
+    "POLL_FAILURES_LIMIT",
+    "RECEIVE_LIMIT",
+    "Failure",
+    "Handler",
+    "InboxLoop",
+    "Limits",
+    "Message",
+    "Publisher",
+    "Queue",
+]
 
 _log = get_logger(__name__)
 
@@ -32,72 +45,6 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Receiv
 
 POLL_FAILURES_LIMIT = 12
 """Polls that may fail in a row (some minutes of back-off) before the process gives its place up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One delivery. `receive_count` counts deliveries of the message from 1, this one included."""
-
-    message_id: str
-    body: str
-    receipt: str
-    receive_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A try that did not end well. `final`: the next delivery goes to the dead-letter queue."""
-
-    error: Exception
-    attempt: int
-    final: bool
-    retry_in_seconds: float
-
-
-class Queue(Protocol):
-    """The inbox. Its methods raise TransientError when the queue cannot be reached."""
-
-    async def receive(self, limit: int) -> Sequence[Message]:
-        """Waits for messages, one long poll at most."""
-
-    async def delete(self, message: Message) -> None:
-        """The message is done."""
-
-    async def hide(self, message: Message, seconds: float) -> None:
-        """No consumer sees the message for so long; 0 hands it back at once."""
-
-
-class Publisher(Protocol):
-    """The bus."""
-
-    async def publish(self, facts: Sequence[Fact]) -> None:
-        """Returns when the bus has accepted every fact; raises TransientError otherwise."""
-
-
-class Handler(Protocol):
-    """What a service does with one message."""
-
-    async def handle(self, message: Message) -> Sequence[Fact]:
-        """Does the work and returns what happened. Must bear repeated and reordered messages."""
-
-    def failed(self, message: Message, failure: Failure) -> Sequence[Fact]:
-        """The facts that tell of a failed try, if the drop's story has to know of it.
-
-        With a `PermanentError` there is no further try: the facts end the story.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The numbers of the loop, in seconds where not said otherwise.
-
-    `max_receives` is the queue's own redrive limit; None where the queue has no dead-letter queue.
-    """
-
-    concurrency: int
-    visibility_seconds: float
-    grace_seconds: float
-    max_receives: int | None
 
 
 class InboxLoop:
@@ -122,10 +69,11 @@ class InboxLoop:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._queue = queue
-        self._publisher = publisher
-        self._handler = handler
         self._limits = limits
         self._gate = gate or Gate()
+        self._trying = Trying(
+            publisher, handler, limits.max_receives, self._gate, sleep=sleep, chance=chance
+        )
         self._on_turn = on_turn
         self._sleep = sleep
         self._chance = chance
@@ -166,12 +114,15 @@ class InboxLoop:
 
     async def _free_slot(self, stopped: asyncio.Task[bool]) -> None:
         """A slot first, then fetch: no message sits invisible in a buffer."""
-        while len(self._work) >= self._limits.concurrency and not stopped.done():
-            await self._any_of(*self._work, stopped)
+        while self._free_slots() <= 0 and not stopped.done():
+            changed = asyncio.create_task(self._gate.changed())
+            await self._any_of(*self._work, changed, stopped)
+            changed.cancel()
+
+    def _free_slots(self) -> int:
         if not self._gate.is_open:
-            opened = asyncio.create_task(self._gate.wait())
-            await self._any_of(opened, stopped)
-            opened.cancel()
+            return 0
+        return self._limits.concurrency + self._gate.parked - len(self._work)
 
     async def _any_of(self, *waited: asyncio.Task[Any]) -> None:
         await wait_turning({*waited}, self._on_turn, self._sleep)
@@ -179,7 +130,7 @@ class InboxLoop:
     async def _turn(self, stop: asyncio.Event) -> bool:
         # The poll is never cancelled: what it brings after `stop` is handed back at once, instead
         # of lying invisible until its visibility ends.
-        limit = min(RECEIVE_LIMIT, self._limits.concurrency - len(self._work))
+        limit = min(RECEIVE_LIMIT, self._free_slots())
         try:
             messages = await self._queue.receive(limit)
         except TransientError as error:
@@ -212,10 +163,10 @@ class InboxLoop:
 
     async def _take(self, message: Message) -> None:
         started = time.monotonic()
-        outcome, hide_seconds = "handed_back", 0.0
+        settlement = Settlement("handed_back", 0)
         heartbeat = asyncio.create_task(self._beat(message))
         try:
-            outcome, hide_seconds = await self._attempt(message)
+            settlement = await self._trying.settlement(message)
         except asyncio.CancelledError:
             pass  # the grace period is over: the message goes back below
         finally:
@@ -223,50 +174,14 @@ class InboxLoop:
             heartbeat.cancel()
             with suppress(asyncio.CancelledError):
                 await heartbeat
-        await self._settle_surely(message, None if outcome == "done" else hide_seconds)
+        await self._settle_surely(message, settlement.hide_seconds)
         _log.info(
             "message.settled",
-            outcome=outcome,
+            outcome=settlement.outcome,
             message_id=message.message_id,
             attempt=message.receive_count,
             duration_ms=round((time.monotonic() - started) * 1000),
         )
-
-    async def _attempt(self, message: Message) -> tuple[str, float]:
-        try:
-            await self._publisher.publish(await self._handler.handle(message))
-        except PermanentError as error:
-            return await self._give_up(message, error)
-        except Exception as error:  # noqa: BLE001 - a bug; the loop outlives it, and tells
-            return await self._retry_later(message, error)
-        return "done", 0
-
-    async def _give_up(self, message: Message, error: PermanentError) -> tuple[str, float]:
-        failure = Failure(error, message.receive_count, final=True, retry_in_seconds=0)
-        try:
-            await self._publisher.publish(self._handler.failed(message, failure))
-        except Exception as unpublished:  # noqa: BLE001 - untold, so not done: the message comes again
-            return await self._retry_later(message, unpublished)
-        return "done", 0
-
-    async def _retry_later(self, message: Message, error: Exception) -> tuple[str, float]:
-        attempt, most = message.receive_count, self._limits.max_receives
-        if not isinstance(error, TransientError):
-            _log.error("message.failed", message_id=message.message_id, exc_info=error)
-        final = most is not None and attempt >= most
-        # A final failure is handed back at once: its next delivery is the dead-letter queue's.
-        delay = 0.0 if final else self._delay(error, attempt)
-        try:
-            failure = Failure(error, attempt, final, delay)
-            await self._publisher.publish(self._handler.failed(message, failure))
-        except Exception as unpublished:  # noqa: BLE001 - the message must be settled
-            _log.error("facts.unpublished", final=final, exc_info=unpublished)
-        return ("failed" if final else "retried"), delay
-
-    def _delay(self, error: Exception, attempt: int) -> float:
-        if isinstance(error, TransientError) and error.retry_after is not None:
-            return error.retry_after
-        return backoff.full_jitter(attempt, self._chance())
 
     async def _beat(self, message: Message) -> None:
         """Extends the visibility at each third of it, so that one beat may fail unharmed."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
+from headrace_shared import backoff
 from headrace_shared.aws import AwsClients
 from headrace_shared.bus import EventBridgeBus
-from headrace_shared.errors import HeadraceError
+from headrace_shared.errors import HeadraceError, TransientError
 from headrace_shared.gate import Gate
 from headrace_shared.inbox import Handler, InboxLoop, Limits, Publisher
 from headrace_shared.liveness import Liveness
@@ -86,15 +89,16 @@ async def _serve(settings: InboxSettings, build: BuildHandler, stop: asyncio.Eve
             grace_seconds=settings.grace_seconds,
             max_receives=await queue.max_receives(),
         )
-        gate = Gate()
-        loop = InboxLoop(
-            queue,
-            bus,
-            await build(Parts(stack, clients, bus, gate)),
-            limits,
-            gate=gate,
-            on_turn=Liveness(settings.liveness_file).touch,
-        )
+        gate, liveness = Gate(), Liveness(settings.liveness_file)
+
+        async def built(attempt: AsyncExitStack) -> Handler:
+            own = AwsClients(attempt, connections=clients.connections)
+            return await build(Parts(attempt, own, bus, gate))
+
+        handler = await patiently(built, stack, stop, liveness)
+        if handler is None:
+            return
+        loop = InboxLoop(queue, bus, handler, limits, gate=gate, on_turn=liveness.touch)
         watch = asyncio.create_task(warn_of_lag())
         _log.info("service.started", pid=os.getpid(), concurrency=settings.concurrency)
         agent_uri = settings.ecs_agent_uri if settings.protect_tasks else None
@@ -104,6 +108,66 @@ async def _serve(settings: InboxSettings, build: BuildHandler, stop: asyncio.Eve
         finally:
             watch.cancel()
     _log.info("service.stopped")
+
+
+async def patiently(
+    build: Callable[[AsyncExitStack], Awaitable[Handler]],
+    stack: AsyncExitStack,
+    stop: asyncio.Event,
+    liveness: Liveness,
+) -> Handler | None:
+    """Builds the handler, as often as it takes: what it needs may be away at the start.
+
+    The process looks alive meanwhile, and each failed attempt closes what it had opened.
+
+    Args:
+        stack: closes what the attempt that succeeded has opened.
+
+    Returns:
+        None if `stop` was set first.
+    """
+    alive = asyncio.create_task(liveness.keep_touching())
+    stopped = asyncio.create_task(stop.wait())
+    attempts = count(1)
+    try:
+        while not stop.is_set():
+            building = asyncio.create_task(_attempt(build, stack))
+            await asyncio.wait({building, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not building.done():
+                building.cancel()
+                await asyncio.wait({building})
+                break
+            try:
+                return building.result()
+            except TransientError as error:
+                await _pause_before_next(next(attempts), error, stopped)
+        return None
+    finally:
+        alive.cancel()
+        stopped.cancel()
+
+
+async def _attempt(
+    build: Callable[[AsyncExitStack], Awaitable[Handler]], stack: AsyncExitStack
+) -> Handler:
+    async with AsyncExitStack() as opened:
+        handler = await build(opened)
+        stack.push_async_exit(opened.pop_all())
+    return handler
+
+
+async def _pause_before_next(
+    attempt: int, error: TransientError, stopped: asyncio.Task[bool]
+) -> None:
+    pause = backoff.probe(attempt, random.random())  # noqa: S311 - spreads the processes
+    _log.warning(
+        "service.start_postponed",
+        error=str(error),
+        attempt=attempt,
+        retry_in_seconds=round(pause, 1),
+    )
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(stopped), pause)
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from headrace_shared.aws import error_code, transient_aws_errors
-from headrace_shared.errors import TransientError
+from headrace_shared.errors import AwayError
 from headrace_shared.reasons import Reason
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class SecretsClient(Protocol):
         """As AWS documents it."""
 
 
-class WarehouseSecretError(TransientError):
-    """The secret lets nobody in before somebody mends it; work waits for that, nothing is refused.
+class WarehouseSecretError(AwayError):
+    """The secret does not open the warehouse until an operator corrects it; work waits for that.
 
     Args:
         secret: its name or ARN; never anything of what it holds.
