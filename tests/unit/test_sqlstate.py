@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg_pool import PoolTimeout
 from structlog.testing import capture_logs
 
 from headrace_loader.sqlstate import (
@@ -19,7 +20,7 @@ from headrace_loader.sqlstate import (
     state_of,
     warehouse_errors,
 )
-from headrace_shared.errors import TransientError
+from headrace_shared.errors import AwayError, OutOfTimeError, TransientError
 
 NOTHING_TO_DO = "Nothing to do: Headrace tries again by itself."
 
@@ -199,6 +200,23 @@ def test_lost_connection_has_no_state_and_is_no_riddle(error: type[psycopg.Error
     with capture_logs() as logs:
         transient(error("the connection is lost"))
     assert logs == []
+
+
+AWAY = ["08006", "25006", "28P01", "3D000", "53300", "57P01", "57P02", "57P03", "57P04"]
+OUT_OF_TIME = ["25P03", "25P04", "55P03", "57014"]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_error_says_whether_the_warehouse_is_away_or_a_time_limit_was_met(code: str) -> None:
+    error = transient(errors.lookup(code)("bad"))
+    assert isinstance(error, AwayError) == (code in AWAY or code[:2] in ("08", "28"))
+    assert isinstance(error, OutOfTimeError) == (code in OUT_OF_TIME)
+
+
+def test_lost_connection_means_away_and_a_busy_pool_does_not() -> None:
+    assert isinstance(transient(psycopg.OperationalError("the connection is lost")), AwayError)
+    assert not isinstance(transient(PoolTimeout("no connection within 20 s")), AwayError)
+    assert not isinstance(transient(psycopg.DataError("a bug")), AwayError)
 
 
 def test_our_own_errors_pass_unchanged() -> None:

@@ -10,6 +10,7 @@ from headrace_loader.own_contracts import OwnContracts
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.settings import LoaderSettings
 from headrace_loader.sifting.quarantine import Quarantine
+from headrace_shared.availability import Availability
 from headrace_shared.inbox import Handler
 from headrace_shared.service import Parts, run_service
 from headrace_shared.settings import load_settings
@@ -30,6 +31,8 @@ def main() -> None:
                 rules=settings.test_rules,
             )
         )
+        availability = Availability(parts.gate, warehouse.probe)
+        parts.stack.push_async_callback(availability.close)
         s3 = await parts.clients.open("s3")
         quarantine = Quarantine(s3, settings.quarantine_bucket)
         lake = S3Lake(s3)
@@ -39,9 +42,10 @@ def main() -> None:
             contract_wait_seconds=settings.contract_wait_seconds,
             loads=settings.loads,
             gate=parts.gate,
+            require=availability.require,
             own_contracts=OwnContracts(lake, s3, settings.infer_databases),
         )
-        return LoaderHandler(loading, parts.bus)
+        return LoaderHandler(loading, parts.bus, availability)
 
     run_service("loader", settings, build)
 

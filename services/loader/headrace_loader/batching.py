@@ -8,7 +8,6 @@ put aside and takes the ordinary road, alone.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,10 +18,13 @@ from weakref import WeakValueDictionary
 from headrace_loader.columns import columns_of_file
 from headrace_loader.lake import S3Lake
 from headrace_loader.outcomes import Loaded
+from headrace_loader.pace import Verdict
 from headrace_loader.plain_csv import PlainFile, plain_file
 from headrace_loader.postgres import PostgresWarehouse
+from headrace_loader.room import Room
 from headrace_loader.shared_load import ContendedError, Part
 from headrace_loader.sifting.converting import needs_converting
+from headrace_loader.slots import Slots
 from headrace_loader.standing import StoredContract
 from headrace_shared.coalescing import Coalescer
 from headrace_shared.drop import Action, Drop
@@ -53,12 +55,16 @@ class Batches:
 
     Args:
         transactions: how many may be open at a time, for as many tables.
+        room: where the drops of a batch wait.
     """
 
-    def __init__(self, lake: S3Lake, warehouse: PostgresWarehouse, *, transactions: int) -> None:
+    def __init__(
+        self, lake: S3Lake, warehouse: PostgresWarehouse, *, transactions: int, room: Room
+    ) -> None:
         self._lake = lake
         self._warehouse = warehouse
-        self._transactions = asyncio.Semaphore(transactions)
+        self._room = room
+        self._transactions = Slots(transactions, room, gathers=True)
         self._tables: WeakValueDictionary[str, Coalescer[_Waiting, Loaded | None]] = (
             WeakValueDictionary()
         )
@@ -77,7 +83,8 @@ class Batches:
         except PermanentError:
             return None  # told on the ordinary road
         table = self._tables.setdefault(drop.table, Coalescer(self._send, limit=MOST_DROPS))
-        return await table.submit(_Waiting(drop, content, started_at))
+        with self._room.waiting(drop.table):
+            return await table.submit(_Waiting(drop, content, started_at))
 
     async def _read(self, drop: Drop) -> bytes:
         content = bytearray()
@@ -88,8 +95,12 @@ class Batches:
 
     async def _send(self, waiting: Sequence[_Waiting]) -> Sequence[Loaded | None]:
         try:
-            async with self._transactions:
+            async with self._transactions.of(waiting[0].drop.table) as turn:
+                # A batch of which nothing fits is over at once: no sign that loads are in time.
+                turn.verdict = Verdict.NONE
                 ended = await self._commit({one.drop.drop_id: one for one in waiting})
+                if ended:
+                    turn.verdict = Verdict.IN_TIME
         except ContendedError:
             ended = {}
         if len(waiting) > 1:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from headrace_loader.ends import event_of
 from headrace_loader.loading import Loading
+from headrace_shared.availability import Availability
 from headrace_shared.drop import Drop
-from headrace_shared.errors import HeadraceError, TransientError
+from headrace_shared.errors import AwayError, HeadraceError, NotNowError, TransientError
 from headrace_shared.facts import (
     DropRouted,
     Fact,
@@ -29,14 +30,23 @@ _log = get_logger(__name__)
 class LoaderHandler:
     """Loads or reverts the drop of one message; the ledger makes repeats harmless."""
 
-    def __init__(self, loading: Loading, bus: Publisher) -> None:
+    def __init__(self, loading: Loading, bus: Publisher, availability: Availability) -> None:
         self._loading = loading
         self._bus = bus
+        self._availability = availability
 
     async def handle(self, message: Message) -> Sequence[Fact]:
         """Says that the load starts, loads, and returns how it ended."""
         asked = _asked(message)
         bind_drop(asked.drop)
+        self._loading.admit(asked.drop, message.receive_count)
+        try:
+            return await self._work(asked, message)
+        except AwayError as error:
+            self._availability.lost(error)
+            raise
+
+    async def _work(self, asked: DropRouted | RevertRequested, message: Message) -> Sequence[Fact]:
         if isinstance(asked, DropRouted):
             await self._say_started(asked, message)
             outcome = await self._loading.load(asked.drop, message.receive_count, asked.request)
@@ -47,7 +57,10 @@ class LoaderHandler:
         return [event_of(outcome, asked, message.receive_count)]
 
     def failed(self, message: Message, failure: Failure) -> Sequence[Fact]:
-        """Every failed try is told: the log says what a drop waits for."""
+        """Every failed try is published: the log shows what a drop waits for. A message that was
+        released without a try did not fail."""
+        if isinstance(failure.error, NotNowError) and not isinstance(failure.error, AwayError):
+            return []
         try:
             asked = _asked(message)
         except (HeadraceError, ValueError):

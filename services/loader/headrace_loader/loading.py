@@ -6,7 +6,7 @@ inside it are the locks, the ledger, the rows, and the commit.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -19,13 +19,19 @@ from headrace_loader.files import Files, Rows
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Reverted, Superseded
 from headrace_loader.own_contracts import OwnContracts
+from headrace_loader.pace import Verdict
 from headrace_loader.placing import Placement, place
 from headrace_loader.postgres import PostgresWarehouse
+from headrace_loader.room import Room
 from headrace_loader.sifting.converting import unknown_locales
 from headrace_loader.slots import Slots
 from headrace_loader.sqlstate import CopyRefusedError, DdlRefusedError
 from headrace_loader.standing import Standing, StoredContract
-from headrace_loader.testing_rows import TestsTimedOutError, forbidden_test
+from headrace_loader.testing_rows import (
+    TESTS_TIMED_OUT,
+    TestsTimedOutError,
+    forbidden_test,
+)
 from headrace_loader.transaction import LoadTransaction
 from headrace_shared import backoff
 from headrace_shared.contract import MAX_CONTRACT_BYTES, Contract, parse_contract
@@ -60,6 +66,7 @@ class Loading:
         contract_wait_seconds: how long a drop waits for its table's contract.
         loads: how many may be under way at a time, batches of small ones aside.
         gate: closed while more wait than can be under way.
+        require: raises NotNowError while no load can succeed.
         own_contracts: makes the contract of a table that has none; None for nobody.
         files: opens the drops' files.
     """
@@ -72,14 +79,29 @@ class Loading:
         contract_wait_seconds: float,
         loads: int = 4,
         gate: Gate | None = None,
+        require: Callable[[], None] = lambda: None,
         own_contracts: OwnContracts | None = None,
     ) -> None:
         self._files = files
         self._warehouse = warehouse
-        self._batches = Batches(files.lake, warehouse, transactions=loads)
-        self._slots = Slots(loads, gate or Gate())
+        self._room = Room(gate or Gate())
+        self._batches = Batches(files.lake, warehouse, transactions=loads, room=self._room)
+        self._slots = Slots(loads, self._room)
+        self._require = require
         self._contract_wait = contract_wait_seconds
         self._own_contracts = own_contracts
+
+    def admit(self, drop: Drop, attempt: int) -> None:
+        """Refuses a drop that would only wait in hand.
+
+        Args:
+            attempt: how often its message was received, from 1.
+
+        Raises:
+            NotNowError: no load can succeed, or many drops of its slow table wait already.
+        """
+        self._require()
+        self._room.admit(drop.table, attempt)
 
     async def load(self, drop: Drop, attempt: int, request: int = 0) -> Outcome:
         """Brings the drop to its end and records it.
@@ -94,8 +116,11 @@ class Loading:
         together = None if request else await self._batches.load(drop)
         if together is not None:
             return together
-        async with self._slots:
-            return await self._load_alone(drop, attempt, request)
+        async with self._slots.of(drop.table) as turn:
+            self._require()
+            outcome = await self._load_alone(drop, attempt, request)
+            turn.verdict = _verdict(outcome)
+            return outcome
 
     async def revert(self, drop: Drop, request: int) -> Outcome:
         """Takes the rows of a drop out of its table; what the drop took away stays away.
@@ -104,7 +129,7 @@ class Loading:
             TransientError: nothing was changed; the drop may still be on its way here.
         """
         async with (
-            self._slots,
+            self._slots.of(drop.table),
             self._warehouse.transaction(drop, exclusive=True) as transaction,
         ):
             entry = await transaction.entry()
@@ -257,6 +282,12 @@ class Loading:
             f"{drop.db_name}/schema/{drop.table_name}/contract.json, then replay this drop."
         )
         return PermanentError(reason.model_copy(update={"remedy": remedy}))
+
+
+def _verdict(outcome: Outcome) -> Verdict:
+    if isinstance(outcome, Rejected) and outcome.reason.code == TESTS_TIMED_OUT:
+        return Verdict.OUT_OF_TIME
+    return Verdict.NONE if outcome.repeated else Verdict.IN_TIME
 
 
 async def _standing(

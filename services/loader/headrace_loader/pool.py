@@ -11,11 +11,15 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from headrace_shared.errors import HeadraceError
+from headrace_shared.errors import AwayError, HeadraceError, TransientError
 from headrace_shared.warehouse_access import KEEPALIVES, WarehouseAccess
 
 _WAIT_SECONDS: Final = 20.0
 """More than a secret and a server may take together to say no."""
+
+_RECONNECT_SECONDS: Final = 5.0
+"""The pool's own back-off doubles for five minutes by default: after an outage it would sleep on
+while Postgres is back. So each question that finds no connection begins anew."""
 
 # A partition of the network leaves a backend in COPY holding its locks for 20 minutes and more,
 # whatever the statement time-outs; keepalives on both sides end it in seconds.
@@ -47,6 +51,7 @@ class WarehousePool(AsyncConnectionPool[AsyncConnection[Any]]):
             min_size=1,
             max_size=connections,
             timeout=_WAIT_SECONDS,
+            reconnect_timeout=_RECONNECT_SECONDS,
             configure=configure,
             check=AsyncConnectionPool.check_connection,
             open=False,
@@ -63,7 +68,7 @@ class WarehousePool(AsyncConnectionPool[AsyncConnection[Any]]):
         except PoolTimeout as late:
             if self._trouble is None:
                 raise
-            raise self._trouble.with_traceback(None) from late
+            raise _away(self._trouble).with_traceback(None) from late
 
     @contextmanager
     def remembering(self) -> Iterator[None]:
@@ -82,6 +87,13 @@ class WarehousePool(AsyncConnectionPool[AsyncConnection[Any]]):
         with self.remembering():
             parameters = await self._access.parameters()
             return make_conninfo(self._access.dsn, **parameters, **_CONNECTING)
+
+
+def _away(trouble: Exception) -> Exception:
+    """What is not an error of the driver kept the secret from being read: away, too."""
+    if isinstance(trouble, TransientError) and not isinstance(trouble, AwayError):
+        return AwayError(str(trouble), reason=trouble.reason)
+    return trouble
 
 
 def _remembered_by(pool: WarehousePool) -> type[AsyncConnection[Any]]:

@@ -21,7 +21,7 @@ from headrace_loader.testing_rows import DEFAULT_RULES, TestRules
 from headrace_loader.transaction import LoadTransaction
 from headrace_shared.column_types import canonical_type
 from headrace_shared.drop import Drop
-from headrace_shared.errors import HeadraceError
+from headrace_shared.errors import AwayError, HeadraceError
 from headrace_shared.facts import DropRouted
 from headrace_shared.warehouse_access import WarehouseAccess
 
@@ -99,6 +99,21 @@ class PostgresWarehouse:
                     await migrate(connection)
                     await tests_role.make(connection)
             yield cls(pool, stall_seconds, rules)
+
+    async def probe(self) -> None:
+        """Asks whether the warehouse answers and can be written to.
+
+        Raises:
+            AwayError: it does not answer, or is a standby that only reads.
+        """
+        with warehouse_errors("asking the warehouse whether it is there"):
+            async with self._pool.connection() as connection:
+                cursor = await connection.execute("show transaction_read_only")
+                row = await cursor.fetchone()
+                if row is not None and row[0] == "on":
+                    # The name may lead to another server by now: the next connection finds out.
+                    await connection.close()
+                    raise AwayError("the warehouse only reads: it is a standby, or set so")
 
     async def entry(self, drop: Drop) -> Entry | None:
         """The drop's entry in the ledger, if there is one."""

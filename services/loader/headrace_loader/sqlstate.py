@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import Final
 
 import psycopg
+from psycopg_pool import PoolTimeout
 
-from headrace_shared.errors import HeadraceError, TransientError
+from headrace_shared.errors import AwayError, HeadraceError, OutOfTimeError, TransientError
 from headrace_shared.logging import get_logger
 from headrace_shared.reasons import BadRow, Reason
 
@@ -54,13 +55,16 @@ class State:
         name: the appendix's name of the code or class.
         in_rows: its meaning while rows are being written.
         in_ddl: its meaning while a table is given its shape.
-        remedy: what somebody has to do before another try can succeed; empty for nothing.
+        remedy: what an operator has to do before another try can succeed; empty for nothing.
+        error: the TransientError that is raised: whether the warehouse is away, or a time limit
+            ended the work.
     """
 
     name: str
     in_rows: Meaning = Meaning.TRANSIENT
     in_ddl: Meaning = Meaning.TRANSIENT
     remedy: str = ""
+    error: type[TransientError] = TransientError
 
 
 def _fault(name: str) -> State:
@@ -75,21 +79,29 @@ def _mend(name: str, remedy: str) -> State:
     return State(name, remedy=remedy)
 
 
+def _away(name: str, remedy: str = "") -> State:
+    return State(name, remedy=remedy, error=AwayError)
+
+
+def _late(name: str, remedy: str = "") -> State:
+    return State(name, remedy=remedy, error=OutOfTimeError)
+
+
 STATES: Final[Mapping[str, State]] = {
     # The server or the way to it went away; the transaction rolled back.
-    "08": State("connection_exception"),
+    "08": _away("connection_exception"),
     "57": State("operator_intervention"),
-    "57014": _mend(
+    "57014": _late(
         "query_canceled", "If it goes on, look who cancels, or raise the role's statement_timeout."
     ),
-    "57P01": State("admin_shutdown"),
-    "57P02": State("crash_shutdown"),
-    "57P03": State("cannot_connect_now"),
-    "57P04": _mend("database_dropped", f"Restore the database, or mend {_WHERE}."),
-    "25P03": State("idle_in_transaction_session_timeout"),
-    "25P04": _mend("transaction_timeout", "If it goes on, raise the role's transaction_timeout."),
+    "57P01": _away("admin_shutdown"),
+    "57P02": _away("crash_shutdown"),
+    "57P03": _away("cannot_connect_now"),
+    "57P04": _away("database_dropped", f"Restore the database, or mend {_WHERE}."),
+    "25P03": _late("idle_in_transaction_session_timeout"),
+    "25P04": _late("transaction_timeout", "If it goes on, raise the role's transaction_timeout."),
     # A failover leaves the loader on what is a standby now, until its name leads elsewhere.
-    "25006": _mend(
+    "25006": _away(
         "read_only_sql_transaction",
         f"In a failover nothing; if it stays, point {_WHERE} at the writer.",
     ),
@@ -98,22 +110,22 @@ STATES: Final[Mapping[str, State]] = {
     "40001": State("serialization_failure"),
     "40P01": State("deadlock_detected"),
     "55006": State("object_in_use"),
-    "55P03": State("lock_not_available"),
+    "55P03": _late("lock_not_available"),
     # The server has too little of something; loads that end give some of it back.
     "53": State("insufficient_resources"),
     "53100": _mend("disk_full", "Make room on the warehouse's disk."),
-    "53300": _mend(
+    "53300": _away(
         "too_many_connections", "Raise max_connections, or lower HEADRACE_LOADS of the loaders."
     ),
     # Postgres or its machine is at fault; a restart or a failover may mend it.
     "58": _mend("system_error", "Look at the warehouse's own log."),
     "XX": _mend("internal_error", "Look at the warehouse's own log."),
     # Neither the rows nor the contract can help it, so neither is refused for it.
-    "28": _mend(
+    "28": _away(
         "invalid_authorization_specification",
         f"In a rotation of the password nothing; if it stays, mend user or password in {_WHERE}.",
     ),
-    "3D000": _mend("invalid_catalog_name", f"Make the database that {_WHERE} names."),
+    "3D000": _away("invalid_catalog_name", f"Make the database that {_WHERE} names."),
     "3F000": _mend("invalid_schema_name", "The schema was dropped by hand: restore it."),
     "42501": _mend(
         "insufficient_privilege",
@@ -239,12 +251,21 @@ def _transient(what: str, error: psycopg.Error) -> TransientError:
         _log.warning(
             "warehouse.unexplained", sqlstate=error.sqlstate, error=type(error).__name__, work=what
         )
+    raised = _error_of(state, error)
     if state is None or not state.remedy:
-        return TransientError(message)
+        return raised(message)
     reason = Reason(
         code="warehouse_needs_attention", message=message, remedy=f"{state.remedy} {_THEN}"
     )
-    return TransientError(message, reason=reason)
+    return raised(message, reason=reason)
+
+
+def _error_of(state: State | None, error: psycopg.Error) -> type[TransientError]:
+    if state is not None:
+        return state.error
+    # Every connection of the pool is in use: the warehouse is not away for that.
+    busy = isinstance(error, PoolTimeout)
+    return AwayError if _is_lost_connection(error) and not busy else TransientError
 
 
 def _is_lost_connection(error: psycopg.Error) -> bool:

@@ -44,9 +44,12 @@ from headrace_shared.data_tests import (
     Sql,
 )
 from headrace_shared.drop import Drop
-from headrace_shared.errors import HeadraceError, TransientError
+from headrace_shared.errors import HeadraceError, OutOfTimeError
 from headrace_shared.reasons import Reason
 from headrace_shared.settings import ANY_DATABASE
+
+TESTS_TIMED_OUT: Final = "tests_timed_out"
+"""The reason code of a drop whose tests did not end in time."""
 
 _QUERY_CANCELED: Final = "57014"
 _INSUFFICIENT_PRIVILEGE: Final = "42501"
@@ -74,7 +77,7 @@ class TestRules:
 DEFAULT_RULES: Final = TestRules()
 
 
-class TestsTimedOutError(TransientError):
+class TestsTimedOutError(OutOfTimeError):
     """The tests of a drop took longer than they may. A test of severity `error` did not finish,
     so nothing is known of the rows: the drop is tried again a few times, then it is rejected.
 
@@ -94,7 +97,7 @@ class TestsTimedOutError(TransientError):
             "Make the test cheaper, or raise HEADRACE_TESTS_TIMEOUT_SECONDS, and replay the drop "
             "if it was rejected."
         )
-        reason = Reason(code="tests_timed_out", message=message, remedy=remedy)
+        reason = Reason(code=TESTS_TIMED_OUT, message=message, remedy=remedy)
         super().__init__(message, reason=reason)
         self.table = table
 

@@ -29,7 +29,7 @@ from headrace_loader.test_outcomes import TestOutcome
 from headrace_loader.testing_rows import DEFAULT_RULES, TestRules, run_tests
 from headrace_shared.contract import Column, Contract
 from headrace_shared.drop import Action, Drop
-from headrace_shared.errors import TransientError
+from headrace_shared.errors import OutOfTimeError, TransientError
 from headrace_shared.evolution import reshape
 from headrace_shared.facts import now
 from headrace_shared.file_formats import CsvFormat
@@ -332,6 +332,6 @@ async def _patiently(seconds: float, coming: Awaitable[Coming]) -> Coming:
         async with asyncio.timeout(seconds):
             return await coming
     except TimeoutError as error:
-        raise TransientError(
+        raise OutOfTimeError(
             f"the lake sent nothing for {seconds:g} seconds, while the table's lock was held"
         ) from error
