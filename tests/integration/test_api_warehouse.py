@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import psutil
+import psycopg
 import pytest
+from psycopg import AsyncConnection
 
-from headrace_api import warehouse
+from headrace_api import connections
+from headrace_api.connections import ConnectionLostError
 from headrace_api.warehouse import PostgresReader
 from headrace_local import postgres
 from headrace_local.ports import free_port
@@ -95,7 +100,7 @@ async def test_server_that_hangs_is_away_until_it_goes_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Frozen, it keeps its connections, and ends no statement by a limit of its own."""
-    monkeypatch.setattr(warehouse, "_MARGIN_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "_MARGIN_SECONDS", 0.3)
     cluster, port = postgres.prepare(folder, fsync=False), free_port()
     access = WarehouseAccess(cluster.dsn(port))
     async with PostgresReader.open(access, connections=2, statement_timeout_seconds=0.2) as reader:
@@ -104,3 +109,84 @@ async def test_server_that_hangs_is_away_until_it_goes_on(
             with frozen(pid), pytest.raises(TransientError, match="it does not answer"):
                 await reader.ping()
             await heals(reader)
+
+
+@pytest.fixture
+async def unseen(
+    warehouse_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[PostgresReader]:
+    """A reader that never sees by itself that the server has ended an idle connection, as in the
+    moment before the server's last message arrives."""
+
+    async def sees_nothing(_: AsyncConnection[Any]) -> None:
+        """The connection looks alive."""
+
+    monkeypatch.setattr(connections, "_check", sees_nothing)
+    access = WarehouseAccess(warehouse_dsn)
+    async with PostgresReader.open(access, connections=4, statement_timeout_seconds=5) as reader:
+        yield reader
+
+
+async def ended(reader: PostgresReader, dsn: str) -> None:
+    """Four connections are in the pool, and the server has ended them all."""
+    held = asyncio.Barrier(4)
+
+    async def hold(connection: AsyncConnection[Any]) -> None:
+        await connection.execute("select 1")
+        await held.wait()
+
+    await asyncio.gather(*(reader.connections.read(hold) for _ in range(4)))
+    with psycopg.connect(dsn, autocommit=True) as operator:
+        gone = operator.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where application_name = 'headrace-api' and datname = current_database()"
+        )
+        assert gone.rowcount == 4
+
+
+async def test_question_that_takes_a_dead_connection_is_asked_again(
+    unseen: PostgresReader, warehouse_dsn: str
+) -> None:
+    for ask in (unseen.ping, unseen.tables, partial(unseen.row_count, "pg_catalog", "pg_class")):
+        await ended(unseen, warehouse_dsn)
+        await ask()
+
+
+async def test_stream_does_not_begin_on_a_dead_connection(
+    unseen: PostgresReader, warehouse_dsn: str
+) -> None:
+    await ended(unseen, warehouse_dsn)
+    async with unseen.connections.answering() as connection:
+        cursor = await connection.execute("select 1")
+        assert await cursor.fetchone() == (1,)
+
+
+async def test_question_that_ends_its_connections_is_asked_twice_and_no_more(
+    unseen: PostgresReader,
+) -> None:
+    asked = 0
+
+    async def fatal(connection: AsyncConnection[Any]) -> None:
+        nonlocal asked
+        asked += 1
+        await connection.execute("select pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(ConnectionLostError, match="the warehouse"):
+        await unseen.connections.read(fatal)
+    assert asked == 2
+    await unseen.ping()
+
+
+async def test_question_that_fails_on_a_connection_that_lives_is_asked_once(
+    unseen: PostgresReader,
+) -> None:
+    asked = 0
+
+    async def wrong(connection: AsyncConnection[Any]) -> None:
+        nonlocal asked
+        asked += 1
+        await connection.execute("select 1/0")
+
+    with pytest.raises(TransientError, match="division by zero"):
+        await unseen.connections.read(wrong)
+    assert asked == 1

@@ -567,7 +567,7 @@ async def test_more_downloads_than_there_are_connections_for_are_told_to_wait(
 
 async def test_rows_are_read_in_transactions_that_cannot_write(api: Warehouse) -> None:
     await api.contract(USERS)
-    async with api.app.state.stores.warehouse.connection() as connection:
+    async with api.app.state.stores.warehouse.connections.answering() as connection:
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             await connection.execute("delete from dev.users")
         await connection.rollback()

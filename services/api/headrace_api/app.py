@@ -76,7 +76,7 @@ def make_app(settings: ApiSettings) -> FastAPI:
             app.state.feed = Feed(app.state.stores.log, most_listeners=settings.event_listeners)
             stack.callback(app.state.feed.end)
             app.state.means = await open_means(settings, stack)
-            app.state.figures.watch_pool(app.state.stores.warehouse.pool_figures)
+            app.state.figures.watch_pool(app.state.stores.warehouse.connections.figures)
             touching = asyncio.create_task(Liveness(settings.liveness_file).keep_touching())
             stack.callback(touching.cancel)
             yield

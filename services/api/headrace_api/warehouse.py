@@ -1,34 +1,24 @@
 """Reads the warehouse: the ledger, the contracts, and how many rows a table has.
 
-Read-only transactions with a time limit, one for each statement unless it is told otherwise, so
-that a question costs one round trip; the API comes up, and stays up, while Postgres is down.
+A transaction for each statement, so that a question costs one round trip; the API comes up, and
+stays up, while Postgres is down.
 """
 
 from __future__ import annotations
 
-import asyncio
-import select
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import psycopg
-from psycopg import AsyncConnection, IsolationLevel, sql
-from psycopg.conninfo import make_conninfo
-from psycopg_pool import AsyncConnectionPool
+from psycopg import AsyncConnection, sql
 
-from headrace_shared.errors import TransientError
+from headrace_api.connections import Connections
 from headrace_shared.log_schema import State
-from headrace_shared.warehouse_access import KEEPALIVES, WarehouseAccess
-
-_POOL_WAIT_SECONDS: Final = 3.0
-_CONNECT_SECONDS: Final = 3
-_MARGIN_SECONDS: Final = 5.0
-"""A question has its own time limit in the server. A server that keeps to none, frozen or cut off
-behind the network, is away so much later."""
+from headrace_shared.warehouse_access import WarehouseAccess
 
 _COUNT_MILLISECONDS: Final = 500
 """An exact count is worth this much; beyond it the database's estimate serves."""
@@ -120,11 +110,8 @@ class Table:
 class PostgresReader:
     """Raises TransientError when the warehouse cannot be reached."""
 
-    def __init__(
-        self, pool: AsyncConnectionPool[AsyncConnection[Any]], statement_timeout_seconds: float
-    ) -> None:
-        self._pool = pool
-        self._seconds = statement_timeout_seconds
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
 
     @classmethod
     @asynccontextmanager
@@ -132,61 +119,16 @@ class PostgresReader:
         cls, access: WarehouseAccess, *, connections: int, statement_timeout_seconds: float
     ) -> AsyncIterator[PostgresReader]:
         """A reader; does not wait for the warehouse to answer."""
-
-        async def conninfo() -> str:
-            # What it raises, psycopg's pool logs as it does a refused connection.
-            parameters = await access.parameters()
-            return make_conninfo(
-                access.dsn, **parameters, connect_timeout=_CONNECT_SECONDS, **KEEPALIVES
-            )
-
-        async def configure(connection: AsyncConnection[Any]) -> None:
-            milliseconds = str(round(statement_timeout_seconds * 1000))
-            await connection.execute(
-                "select set_config('statement_timeout', %s, false), "
-                "set_config('application_name', 'headrace-api', false), "
-                "set_config('default_transaction_read_only', 'on', false), "
-                # How rows are written must not hang on how the server or a role is set.
-                "set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', false), "
-                "set_config('extra_float_digits', '1', false)",
-                [milliseconds],
-            )
-            # Of transactions that are begun, as streams are: all of one moment.
-            await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
-            await connection.set_read_only(True)
-
-        pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
-            conninfo,
-            min_size=0,
-            max_size=connections,
-            timeout=_POOL_WAIT_SECONDS,
-            # The pool's own back-off doubles for five minutes: after an outage it would sleep on
-            # while Postgres is back. So each question that finds none begins anew.
-            reconnect_timeout=_POOL_WAIT_SECONDS,
-            kwargs={"autocommit": True},
-            configure=configure,
-            check=_check,
-            open=False,
+        opened = Connections.open(
+            access, connections=connections, statement_timeout_seconds=statement_timeout_seconds
         )
-        await pool.open(wait=False)
-        try:
-            yield cls(pool, statement_timeout_seconds)
-        finally:
-            await pool.close()
+        async with opened as made:
+            yield cls(made)
 
-    def connection(
-        self, seconds: float | None = None
-    ) -> AbstractAsyncContextManager[AsyncConnection[Any]]:
-        """A connection for other adapters, whose transactions are read-only.
-
-        Args:
-            seconds: how long its questions may take together, if not as long as one usually may.
-        """
-        return self._connection(seconds)
-
-    def pool_figures(self) -> dict[str, int]:
-        """What the pool says of itself at this moment, in psycopg's own words."""
-        return self._pool.get_stats()
+    @property
+    def connections(self) -> Connections:
+        """For other adapters, whose transactions are read-only, too."""
+        return self._connections
 
     async def ping(self) -> None:
         """Really asks the warehouse."""
@@ -275,59 +217,44 @@ class PostgresReader:
     async def row_count(self, db_name: str, table_name: str) -> tuple[int | None, bool]:
         """The rows of a table, and whether they were counted or are the database's estimate."""
         table = sql.Identifier(db_name, table_name)
-        async with self._connection() as connection:
+
+        async def counted(connection: AsyncConnection[Any]) -> tuple[int | None, bool]:
             with suppress(psycopg.errors.QueryCanceled, *_UNREADABLE):
-                async with connection.transaction():
-                    await connection.execute(
-                        "select set_config('statement_timeout', %s, true)",
-                        [str(_COUNT_MILLISECONDS)],
-                    )
-                    cursor = await connection.execute(
-                        sql.SQL("select count(*) from {}").format(table)
-                    )
-                    row = await cursor.fetchone()
-                    return (row[0] if row else None), True
-            cursor = await connection.execute(
-                "select reltuples::bigint from pg_class where oid = to_regclass(%s)",
-                [table.as_string(connection)],
-            )
-            row = await cursor.fetchone()
-            # -1: never counted by the database itself.
-            return (row[0] if row and row[0] >= 0 else None), False
+                return await _exact_count(connection, table), True
+            return await _estimate(connection, table), False
+
+        return await self._connections.read(counted)
 
     async def _rows(
         self, query: LiteralString, values: dict[str, Any]
     ) -> Sequence[tuple[Any, ...]]:
-        async with self._connection() as connection:
+        async def fetched(connection: AsyncConnection[Any]) -> Sequence[tuple[Any, ...]]:
             try:
                 return await (await connection.execute(query, values)).fetchall()
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
                 return []  # no loader has ever started here: there is no ledger yet
 
-    @asynccontextmanager
-    async def _connection(
-        self, seconds: float | None = None
-    ) -> AsyncIterator[AsyncConnection[Any]]:
-        limit = _MARGIN_SECONDS + (self._seconds if seconds is None else seconds)
-        try:
-            async with self._pool.connection() as connection, asyncio.timeout(limit):
-                yield connection
-        except psycopg.Error as error:
-            raise TransientError(f"the warehouse: {error}") from error
-        except TimeoutError as error:
-            raise TransientError("the warehouse: it does not answer") from error
+        return await self._connections.read(fetched)
 
 
-async def _check(connection: AsyncConnection[Any]) -> None:
-    """Raises OperationalError where the server has ended the connection while it was idle.
+async def _exact_count(connection: AsyncConnection[Any], table: sql.Identifier) -> int | None:
+    async with connection.transaction():
+        await connection.execute(
+            "select set_config('statement_timeout', %s, true)", [str(_COUNT_MILLISECONDS)]
+        )
+        cursor = await connection.execute(sql.SQL("select count(*) from {}").format(table))
+        row = await cursor.fetchone()
+        return row[0] if row else None
 
-    It says so, or closes it: then there is something to read, which there never is otherwise. To
-    ask it each time would double the round trips of most questions.
-    """
-    waiting = select.poll()
-    waiting.register(connection.fileno(), select.POLLIN)
-    if waiting.poll(0):
-        await AsyncConnectionPool.check_connection(connection)
+
+async def _estimate(connection: AsyncConnection[Any], table: sql.Identifier) -> int | None:
+    cursor = await connection.execute(
+        "select reltuples::bigint from pg_class where oid = to_regclass(%s)",
+        [table.as_string(connection)],
+    )
+    row = await cursor.fetchone()
+    # -1: never counted by the database itself.
+    return row[0] if row and row[0] >= 0 else None
 
 
 def _rfc3339(moment: datetime | None) -> str | None:

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from psycopg import AsyncConnection
 
 from headrace_api.authentication import require
 from headrace_api.callers import Caller, Scope
@@ -116,12 +117,17 @@ async def list_rows(
     """Rows of a table, in the order of its key: as pages of JSON, or all of them as CSV or
     newline JSON, by `Accept`."""
     form = wanted_form(request.headers.getlist("accept"))
-    async with found_in.warehouse.connection() as connection:
-        reading = Rows(connection)
-        if form is Form.JSON:
-            return await _page(request, place, reading, found_in)
-        question = _question(request, place, await reading.table(place))
-    return _stream(form, question, found_in)
+
+    async def page(connection: AsyncConnection[Any]) -> Response:
+        return await _page(request, place, Rows(connection), found_in)
+
+    async def question(connection: AsyncConnection[Any]) -> RowQuestion:
+        return _question(request, place, await Rows(connection).table(place))
+
+    connections = found_in.warehouse.connections
+    if form is Form.JSON:
+        return await connections.read(page)
+    return _stream(form, await connections.read(question), found_in)
 
 
 def _question(request: Request, place: tuple[str, str], table: OpenTable | None) -> RowQuestion:
@@ -209,7 +215,7 @@ async def _parts(form: Form, question: RowQuestion, found_in: Stores) -> AsyncGe
     limit = question.limit or downloads.most_rows
     head = csv_head(columns) if form is Form.CSV else ""
     asked = (query.text_rows if form is Form.CSV else query.json_lines)(question, limit)
-    async with found_in.warehouse.connection(downloads.seconds) as connection:
+    async with found_in.warehouse.connections.answering(downloads.seconds) as connection:
         found = Rows(connection).stream(question, asked, downloads.most_rows, downloads.seconds)
         async with aclosing(found) as batches:
             async for batch in batches:
