@@ -23,11 +23,12 @@ import boto3
 from psutil import net_if_addrs
 
 from headrace_local import emulator
-from headrace_local.ports import answers, listening, port_of
+from headrace_local.ports import LOOPBACK, answers, listening, port_of
 from headrace_local.resources import REGION
 from headrace_local.supervisor import Program
 from tests.containers.engine import SERVICES, engine
 from tests.real_parts import give_up, serving
+from tests.terraform.once import asked_once
 
 AGENT: Final = ("169.254.170.2", 80)
 """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html"""
@@ -58,15 +59,17 @@ class Account:
         )
         return made
 
-    def environment(self) -> dict[str, str]:
-        """For Terraform."""
-        return {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": ROOT_KEY,
-            "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
-            "AWS_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+    @contextmanager
+    def environment(self) -> Iterator[dict[str, str]]:
+        """For Terraform, within the block: a call that it repeats takes effect once."""
+        with asked_once(self.address, self.port) as port:
+            yield {
+                "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{port}",
+                "AWS_ACCESS_KEY_ID": ROOT_KEY,
+                "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
+                "AWS_REGION": REGION,
+                "AWS_EC2_METADATA_DISABLED": "true",
+            }
 
     def task_environment(self, service: str) -> dict[str, str]:
         """What a container needs besides: S3 by an address, for names of buckets before the

@@ -57,9 +57,8 @@ def stack(
     need_engine()
     need_agent_address()
     folder = tmp_path_factory.mktemp("applied")
-    with running_account(folder, PREFIX) as account:
-        environment = dict(terraform_environment) | account.environment()
-        terraform = Terraform(folder, environment=environment)
+    with running_account(folder, PREFIX) as account, account.environment() as environment:
+        terraform = Terraform(folder, environment=dict(terraform_environment) | environment)
         configure_provider(terraform)
         terraform.init()
         with applied(account, terraform, built_images()) as made:
