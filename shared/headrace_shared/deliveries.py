@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
-from headrace_shared.facts import Fact
+from headrace_shared.facts import Fact, now
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One delivery. `receive_count` counts deliveries of the message from 1, this one included."""
+    """One delivery. `receive_count` counts deliveries of the message from 1, this one included;
+    `sent_at` is when the message came into the queue."""
 
     message_id: str
     body: str
     receipt: str
     receive_count: int
+    sent_at: datetime = field(default_factory=now, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Queue(Protocol):
     """The inbox. Its methods raise TransientError when the queue cannot be reached."""
 
     async def receive(self, limit: int) -> Sequence[Message]:
-        """Waits for messages, one long poll at most."""
+        """Waits for messages, one long poll at most; `limit`: the most that it answers with."""
 
     async def delete(self, message: Message) -> None:
         """The message is done."""

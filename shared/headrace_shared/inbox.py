@@ -27,7 +27,6 @@ from headrace_shared.trying import Settlement, Trying
 
 __all__ = [
     "POLL_FAILURES_LIMIT",
-    "RECEIVE_LIMIT",
     "Failure",
     "Handler",
     "InboxLoop",
@@ -38,10 +37,6 @@ __all__ = [
 ]
 
 _log = get_logger(__name__)
-
-RECEIVE_LIMIT = 10
-"""SQS hands over at most ten messages a call:
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html"""
 
 POLL_FAILURES_LIMIT = 12
 """Polls that may fail in a row (some minutes of back-off) before the process gives its place up."""
@@ -130,7 +125,7 @@ class InboxLoop:
     async def _turn(self, stop: asyncio.Event) -> bool:
         # The poll is never cancelled: what it brings after `stop` is handed back at once, instead
         # of lying invisible until its visibility ends.
-        limit = min(RECEIVE_LIMIT, self._free_slots())
+        limit = self._free_slots()
         try:
             messages = await self._queue.receive(limit)
         except TransientError as error:

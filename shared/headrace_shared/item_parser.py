@@ -13,7 +13,9 @@ from typing import Any, Final
 from aiobotocore.parsers import AioJSONParser, AioResponseParserFactory
 from pydantic_core import from_json
 
-_WITH_ITEMS: Final = frozenset({"QueryOutput", "GetItemOutput", "BatchGetItemOutput"})
+_WITH_ITEMS: Final = frozenset(
+    {"QueryOutput", "GetItemOutput", "BatchGetItemOutput", "UpdateItemOutput"}
+)
 _PROTOCOL: Final = "json"
 
 

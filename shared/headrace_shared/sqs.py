@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from headrace_shared.aws import transient_aws_errors
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 _BATCH_LIMIT: Final = 10
-"""Entries in one DeleteMessageBatch."""
+"""Messages in one ReceiveMessage or DeleteMessageBatch:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html"""
+
+_CALLS: Final = 4
+"""Calls of one kind that are under way at a time while the queue has much to do."""
 
 _MAX_VISIBILITY_SECONDS: Final = 43_200
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html"""
@@ -40,7 +45,9 @@ class SqsQueue:
         self._url = queue_url
         self._visibility = visibility_seconds
         self._poll = poll_seconds
-        self._deletes: Coalescer[Message, None] = Coalescer(self._delete_batch, limit=_BATCH_LIMIT)
+        self._deletes: Coalescer[Message, None] = Coalescer(
+            self._delete_batch, limit=_BATCH_LIMIT, senders=_CALLS
+        )
 
     async def max_receives(self) -> int | None:
         """How often a message may be received before SQS moves it to the dead-letter queue."""
@@ -52,14 +59,26 @@ class SqsQueue:
         return int(json.loads(policy)["maxReceiveCount"]) if policy else None
 
     async def receive(self, limit: int) -> Sequence[Message]:
-        """One long poll."""
+        """One long poll; where it is full, further calls at once, which do not wait."""
+        messages = await self._receive(min(limit, _BATCH_LIMIT), self._poll)
+        left = limit - len(messages)
+        if len(messages) < _BATCH_LIMIT or not left:
+            return messages
+        sizes = [min(_BATCH_LIMIT, left - at) for at in range(0, left, _BATCH_LIMIT)][:_CALLS]
+        answers = await asyncio.gather(
+            *(self._receive(size, 0) for size in sizes), return_exceptions=True
+        )
+        # Messages that are in hand already count for more than the failure of a further call.
+        return [*messages, *(one for got in answers if isinstance(got, list) for one in got)]
+
+    async def _receive(self, limit: int, wait_seconds: int) -> list[Message]:
         with transient_aws_errors("polling the inbox"):
             answer = await self._client.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=limit,
-                WaitTimeSeconds=self._poll,
+                WaitTimeSeconds=wait_seconds,
                 VisibilityTimeout=self._visibility,
-                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
             )
         return [
             Message(
@@ -67,6 +86,7 @@ class SqsQueue:
                 body=raw["Body"],
                 receipt=raw["ReceiptHandle"],
                 receive_count=int(raw["Attributes"]["ApproximateReceiveCount"]),
+                sent_at=datetime.fromtimestamp(int(raw["Attributes"]["SentTimestamp"]) / 1000, UTC),
             )
             for raw in answer.get("Messages", [])
         ]

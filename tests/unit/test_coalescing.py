@@ -61,6 +61,43 @@ async def test_failed_call_fails_every_caller_of_its_batch() -> None:
     assert all(isinstance(one, ConnectionError) for one in outcomes)
 
 
+async def test_further_batches_are_begun_beside_the_first_only_when_whole() -> None:
+    sender = Sender()
+    coalescer: Coalescer[int, None] = Coalescer(sender.send, limit=10, senders=3)
+    tasks = [asyncio.create_task(coalescer.submit(item)) for item in range(45)]
+    await settle()
+    assert [len(batch) for batch in sender.batches] == [10, 10, 10], "three are under way"
+    sender.gate.set()
+    assert await asyncio.gather(*tasks) == [None] * 45
+    assert [len(batch) for batch in sender.batches] == [10, 10, 10, 10, 5]
+    assert sorted(item for batch in sender.batches for item in batch) == list(range(45))
+
+
+async def test_what_comes_while_a_batch_waits_for_room_is_in_that_batch() -> None:
+    sender, room = Sender(), asyncio.Semaphore(1)
+    sender.gate.set()
+    coalescer: Coalescer[int, None] = Coalescer(sender.send, limit=10, room=room)
+    async with room:
+        tasks = [asyncio.create_task(coalescer.submit(item)) for item in range(3)]
+        await settle()
+        assert sender.batches == []
+    await asyncio.gather(*tasks)
+    assert sender.batches == [[0, 1, 2]]
+
+
+async def test_item_that_comes_just_as_a_sender_ends_is_sent() -> None:
+    sender = Sender()
+    sender.gate.set()
+    coalescer: Coalescer[int, None] = Coalescer(sender.send, limit=10)
+
+    async def one_after_another() -> None:
+        for item in range(20):
+            await coalescer.submit(item)
+
+    await asyncio.wait_for(one_after_another(), 5)
+    assert sender.batches == [[item] for item in range(20)]
+
+
 async def test_cancelled_caller_takes_nobody_with_it() -> None:
     sender = Sender()
     coalescer: Coalescer[int, None] = Coalescer(sender.send, limit=10)

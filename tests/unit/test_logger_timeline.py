@@ -78,6 +78,7 @@ TIMELINE = {
     "step#000000000000001000011#loading": step("00.200", "loading", "load", "success", 1),
     "step#000000000000001000012#waiting": step("00.300", "waiting", "load", "fail", 1) | MESSAGE,
     "step#000000000000001000021#loading": step("02.800", "loading", "load", "success", 2),
+    "step#000000000000001000031#loading": step("02.969", "loading", "load", "success", 3),
     "step#000000000000002000000#failed": step("02.900", "failed", "test", "fail", 2) | MESSAGE,
     "step#000000000000003000000#loaded": step("03.000", "loaded", "load", "success", 3),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -69,13 +70,64 @@ async def test_poll_is_long_and_says_how_often_a_message_came() -> None:
         "MessageId": "m",
         "Body": "b",
         "ReceiptHandle": "r",
-        "Attributes": {"ApproximateReceiveCount": "3"},
+        "Attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1795176000120"},
     }
     client.answers["receive"] = {"Messages": [raw]}
-    assert await a_queue(client).receive(7) == [Message("m", "b", "r", 3)]
+    found = await a_queue(client).receive(7)
+    assert found == [Message("m", "b", "r", 3)]
+    assert found[0].sent_at == datetime(2026, 11, 20, 12, 0, 0, 120_000, UTC)
     call = client.calls[0][1]
     assert (call["MaxNumberOfMessages"], call["WaitTimeSeconds"]) == (7, 20)
     assert call["VisibilityTimeout"] == 30
+
+
+class Backlog(ScriptedClient):
+    """A queue with so many messages; the calls at these places fail."""
+
+    def __init__(self, messages: int, *, failing: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        self._names = [f"m{number}" for number in range(messages)]
+        self._failing = failing
+
+    async def receive_message(self, **call: Any) -> Any:
+        self.calls.append(("receive", call))
+        if len(self.calls) - 1 in self._failing:
+            raise EndpointConnectionError(endpoint_url="x")
+        most = call["MaxNumberOfMessages"]
+        taken, self._names = self._names[:most], self._names[most:]
+        attributes = {"ApproximateReceiveCount": "1", "SentTimestamp": "1795176000120"}
+        names = [{"MessageId": one, "Body": "b", "ReceiptHandle": one} for one in taken]
+        return {"Messages": [{**name, "Attributes": attributes} for name in names]}
+
+
+@pytest.mark.parametrize(
+    ("waiting", "limit", "sizes"),
+    [
+        (3, 64, [10]),
+        (100, 10, [10]),
+        (100, 7, [7]),
+        (100, 24, [10, 10, 4]),
+        (100, 64, [10, 10, 10, 10, 10]),
+        (12, 64, [10, 10, 10, 10, 10]),
+    ],
+)
+async def test_backlog_is_received_by_several_calls_at_once(
+    waiting: int, limit: int, sizes: list[int]
+) -> None:
+    client = Backlog(waiting)
+    found = await a_queue(client).receive(limit)
+    assert [call["MaxNumberOfMessages"] for _, call in client.calls] == sizes
+    assert [call["WaitTimeSeconds"] for _, call in client.calls] == [20, *[0] * (len(sizes) - 1)]
+    assert [one.message_id for one in found] == [f"m{at}" for at in range(min(waiting, sum(sizes)))]
+    assert len(found) <= limit
+
+
+async def test_messages_in_hand_are_kept_when_a_further_call_fails() -> None:
+    client = Backlog(100, failing=(1,))
+    found = await a_queue(client).receive(30)
+    assert len(found) == 20
+    with pytest.raises(TransientError):
+        await a_queue(Backlog(100, failing=(0,))).receive(30)
 
 
 async def test_poll_without_messages_brings_none() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
 
 from headrace_loader.ends import event_of
 from headrace_loader.loading import Loading
@@ -26,17 +29,30 @@ from headrace_shared.tracing import traceparent
 
 _log = get_logger(__name__)
 
+ANNOUNCED_AFTER_SECONDS: Final = 2.0
+"""A load that ends sooner is not announced: of a stream of small drops, that would be a third of
+all events."""
+
 
 class LoaderHandler:
     """Loads or reverts the drop of one message; the ledger makes repeats harmless."""
 
-    def __init__(self, loading: Loading, bus: Publisher, availability: Availability) -> None:
+    def __init__(
+        self,
+        loading: Loading,
+        bus: Publisher,
+        availability: Availability,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._loading = loading
         self._bus = bus
         self._availability = availability
+        self._sleep = sleep
 
     async def handle(self, message: Message) -> Sequence[Fact]:
-        """Says that the load starts, loads, and returns how it ended."""
+        """Loads, and returns how it ended. That a load began is published while it is under way,
+        of long ones alone."""
         asked = _asked(message)
         bind_drop(asked.drop)
         self._loading.admit(asked.drop, message.receive_count)
@@ -48,8 +64,8 @@ class LoaderHandler:
 
     async def _work(self, asked: DropRouted | RevertRequested, message: Message) -> Sequence[Fact]:
         if isinstance(asked, DropRouted):
-            await self._say_started(asked, message)
-            outcome = await self._loading.load(asked.drop, message.receive_count, asked.request)
+            async with self._announced(asked, message.receive_count):
+                outcome = await self._loading.load(asked.drop, message.receive_count, asked.request)
         else:
             outcome = await self._loading.revert(asked.drop, asked.run)
         if outcome.reopens or outcome.repeated:
@@ -79,16 +95,31 @@ class LoaderHandler:
             )
         ]
 
-    async def _say_started(self, routed: DropRouted, message: Message) -> None:
-        drop = routed.drop
-        _log.info("load.started", key=drop.key, attempt=message.receive_count, run=routed.run)
+    @asynccontextmanager
+    async def _announced(self, routed: DropRouted, attempt: int) -> AsyncIterator[None]:
+        """Publishes `Load Started` if the load is still under way after a while. The final event
+        of a shorter one says when it began, and the log needs no event of its own for it."""
+        _log.info("load.started", key=routed.drop.key, attempt=attempt, run=routed.run)
         started = LoadStarted(
-            drop=drop,
+            drop=routed.drop,
             run=routed.run,
-            traceparent=traceparent(drop.drop_id),
-            attempt=message.receive_count,
+            traceparent=traceparent(routed.drop.drop_id),
+            attempt=attempt,
         )
-        await self._bus.publish([started])
+        announcing = asyncio.create_task(self._announce(started))
+        try:
+            yield
+        finally:
+            announcing.cancel()
+            await asyncio.gather(announcing, return_exceptions=True)
+
+    async def _announce(self, started: LoadStarted) -> None:
+        await self._sleep(ANNOUNCED_AFTER_SECONDS)
+        try:
+            await self._bus.publish([started])
+        except TransientError as error:
+            # The load goes on: how it ends is published all the same, and tried again.
+            _log.warning("facts.unpublished", final=False, error=str(error))
 
     async def _route_reopened(self, drop: Drop) -> None:
         """Told before the message is done: should this process die, it comes again, and they are

@@ -16,7 +16,7 @@ def main() -> None:
 
     async def build(parts: Parts) -> Handler:
         log = DynamoDBLog(await parts.clients.open("dynamodb"), settings.log_table)
-        return LoggerHandler(log, expiry_days=settings.log_expiry_days)
+        return LoggerHandler(log, expiry_days=settings.log_expiry_days, writes=settings.writes)
 
     run_service("logger", settings, build)
 

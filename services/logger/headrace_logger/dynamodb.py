@@ -1,4 +1,4 @@
-"""The log as a DynamoDB table: one conditional update a fact."""
+"""The log as a DynamoDB table: conditional updates, one at a time for each drop."""
 
 from __future__ import annotations
 
@@ -36,18 +36,13 @@ class DynamoDBLog:
             written = await self._update(
                 update,
                 "attribute_not_exists(#state_order) OR #state_order < :order",
-                {**update.attributes, update.step_name: update.step},
+                {**update.attributes, **update.exact_steps},
                 update.removed,
             )
             if not written.moved:
                 # Only of an item that is there: one that expired meanwhile must not come back as
                 # a step without a drop.
-                await self._update(
-                    update,
-                    f"attribute_exists({KEY}) AND attribute_not_exists(#0)",
-                    {update.step_name: update.step},
-                    (),
-                )
+                await self._update(update, f"attribute_exists({KEY})", {}, ())
         return written
 
     async def link(self, corrected: UUID, by: UUID) -> None:
@@ -69,10 +64,18 @@ class DynamoDBLog:
         attributes: Mapping[str, Any],
         removed: tuple[str, ...],
     ) -> Written:
-        names = {f"#{index}": name for index, name in enumerate((*attributes, *removed))}
-        values = {f":{index}": _encoded(value) for index, value in enumerate(attributes.values())}
-        sets = ", ".join(f"#{index} = :{index}" for index in range(len(attributes)))
-        removes = ", ".join(f"#{index}" for index in range(len(attributes), len(names)))
+        steps = {**update.exact_steps, **update.steps}
+        if_new = {name: step for name, step in steps.items() if name not in attributes}
+        names = {f"#{index}": name for index, name in enumerate((*attributes, *if_new, *removed))}
+        given = enumerate((*attributes.values(), *if_new.values()))
+        values = {f":{index}": _encoded(value) for index, value in given}
+        sets = ", ".join(
+            f"#{index} = :{index}"
+            if index < len(attributes)
+            else f"#{index} = if_not_exists(#{index}, :{index})"
+            for index in range(len(values))
+        )
+        removes = ", ".join(f"#{index}" for index in range(len(values), len(names)))
         if "#state_order" in condition:
             names["#state_order"] = "state_order"
             values[":order"] = _encoded(update.order)

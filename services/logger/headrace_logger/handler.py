@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
-from uuid import UUID
 
+from headrace_logger.gathering import GatheredUpdates, Log
 from headrace_logger.measures import measures
-from headrace_logger.states import Update, Written, update_for
+from headrace_logger.states import update_for
 from headrace_shared.facts import Fact, LoadSucceeded, decode
 from headrace_shared.inbox import Failure, Message
 from headrace_shared.logging import bind_drop, get_logger
@@ -15,29 +14,20 @@ from headrace_shared.logging import bind_drop, get_logger
 _log = get_logger(__name__)
 
 
-class Log(Protocol):
-    """Where updates go."""
-
-    async def write(self, update: Update) -> Written:
-        """What became of the update."""
-
-    async def link(self, corrected: UUID, by: UUID) -> None:
-        """Notes in a drop's item which later drop corrects it; of several, the latest."""
-
-
 class LoggerHandler:
     """Writes one fact; repeats and late ones are harmless. It publishes nothing itself."""
 
-    def __init__(self, log: Log, *, expiry_days: int) -> None:
+    def __init__(self, log: Log, *, expiry_days: int, writes: int = 16) -> None:
         self._table = log
+        self._updates = GatheredUpdates(log, writes=writes)
         self._expiry_days = expiry_days
 
     async def handle(self, message: Message) -> Sequence[Fact]:
-        """One fact, one conditional update; and one of the drop that this one corrects, if any."""
+        """One event, one conditional update at most; and one of the drop that this one corrects."""
         fact = decode(message.body)
         bind_drop(fact.drop)
         update = update_for(fact, expiry_days=self._expiry_days)
-        written = await self._table.write(update)
+        written = await self._updates.write(update)
         corrected = fact.drop.corrects
         if corrected is not None and isinstance(fact, LoadSucceeded):
             await self._table.link(corrected, fact.drop.drop_id)

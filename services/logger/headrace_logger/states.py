@@ -7,8 +7,8 @@ complete.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -65,18 +65,24 @@ earlier one, or of an earlier run, would depend on the order in which the facts 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What one fact asks of one item.
+    """What events ask of one item.
 
-    `attributes` are set and `removed` taken away if `order` is greater than the item's; the step
-    is added to the timeline in any case, unless it is there.
+    `attributes` are set and `removed` taken away if `order` is greater than the item's. `steps` and
+    `exact_steps` are added to the timeline in any case, unless they are there; where the item
+    moves, `exact_steps` replace what is there, for a final event knows when its load began.
     """
 
     key: str
     order: int
     attributes: Mapping[str, Any]
     removed: tuple[str, ...]
-    step_name: str
-    step: Mapping[str, Any]
+    steps: Mapping[str, Mapping[str, Any]]
+    exact_steps: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it brings the item to an end state."""
+        return self.attributes["state"] in END_STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +135,42 @@ def update_for(fact: Fact, *, expiry_days: int) -> Update:
         order=order,
         attributes=present,
         removed=tuple(name for name in _OF_A_STATE if name not in present),
-        step_name=step_attribute(state, attempt, fact.run),
-        step=step | _of_step(fact),
+        steps={step_attribute(state, attempt, fact.run): step | _of_step(fact)},
+        exact_steps=_beginning(fact, attempt),
     )
+
+
+def together(updates: Sequence[Update]) -> list[tuple[int, Update]]:
+    """The updates of one drop in as few writes as possible: each with the place, among the updates,
+    of the one whose state it writes.
+
+    States on the way are left out where a later one follows, but for their steps; a final state is
+    always written, so that each is counted.
+    """
+    writes: list[tuple[int, Update]] = []
+    group: list[int] = []
+    in_order = sorted(range(len(updates)), key=lambda place: updates[place].order)
+    for place in in_order:
+        group.append(place)
+        if updates[place].is_final or place == in_order[-1]:
+            writes.append((place, _merged([updates[one] for one in group])))
+            group = []
+    return writes
+
+
+def _merged(updates: Sequence[Update]) -> Update:
+    """The last of the updates, with the steps of all."""
+    steps = {name: step for one in reversed(updates) for name, step in one.steps.items()}
+    exact = {name: step for one in updates for name, step in one.exact_steps.items()}
+    return replace(updates[-1], steps=steps, exact_steps=exact)
 
 
 def applied(item: Item, update: Update) -> Item:
     """The item after the update: what the adapter's conditional writes do, as a pure function."""
-    step = {} if update.step_name in item else {update.step_name: update.step}
     if item and item["state_order"] >= update.order:
-        return {**item, **step}
+        return {**update.steps, **update.exact_steps, **item}
     kept = {name: value for name, value in item.items() if name not in update.removed}
-    return {**kept, KEY: update.key, **update.attributes, **step}
+    return {**update.steps, **kept, KEY: update.key, **update.attributes, **update.exact_steps}
 
 
 def milliseconds(moment: datetime) -> str:
@@ -235,6 +265,22 @@ def _stage(fact: Fact) -> Stage:
     if isinstance(fact, DropRejected | LoadFailed):
         return fact.stage
     return Stage.ROUTE if isinstance(fact, DropRouted | ReplayRequested) else Stage.LOAD
+
+
+def _beginning(fact: Fact, attempt: int) -> dict[str, Mapping[str, Any]]:
+    """The step of the load's beginning, by an event that knows how long it took: the loader tells
+    only of long loads that they begin."""
+    took_ms = getattr(fact, "duration_ms", None)
+    if took_ms is None:
+        return {}
+    step = {
+        "at": milliseconds(fact.occurred_at - timedelta(milliseconds=took_ms)),
+        "state": str(State.LOADING),
+        "stage": str(Stage.LOAD),
+        "status": "success",
+        "attempt": attempt,
+    }
+    return {step_attribute(State.LOADING, attempt, fact.run): step}
 
 
 def _attempt(fact: Fact) -> int:
