@@ -42,7 +42,7 @@ _CODES: Final[Mapping[Stage, tuple[str, ...]]] = {
         "zip_encrypted",
         "zip_members",
     ),
-    Stage.TEST: ("tests_failed",),
+    Stage.TEST: ("tests_failed", "tests_timed_out"),
     Stage.LOAD: (
         "contract_change_refused",
         "contract_inferred",

@@ -24,6 +24,11 @@ def codes_of(tree: ast.Module) -> Iterator[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef) and "code" in [one.arg for one in node.args.args]
     }
+    constants = {
+        node.target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         named = {word.arg: word.value for word in call.keywords}
         name = call.func.id if isinstance(call.func, ast.Name) else ""
@@ -35,7 +40,8 @@ def codes_of(tree: ast.Module) -> Iterator[str]:
             continue
         if isinstance(given, ast.Name) and given.id == "code" and functions:
             continue  # the function's own parameter: its callers are read
-        yield str(given.value) if isinstance(given, ast.Constant) else ast.unparse(given or call)
+        value = constants.get(given.id, given) if isinstance(given, ast.Name) else given
+        yield str(value.value) if isinstance(value, ast.Constant) else ast.unparse(value or call)
 
 
 def codes_in(*paths: Path) -> set[str]:
@@ -50,6 +56,7 @@ def test_every_code_of_the_source_has_a_stage_and_no_other_has_one() -> None:
     "source",
     [
         'Reason(code="brand_new", message="One.")',
+        'CODE: Final = "brand_new"\nReason(code=CODE, message="One.")',
         'def refuse(code: str) -> Reason:\n    return Reason(code=code)\nrefuse("brand_new")',
         'def no(x: str, code: str):\n    return Reason(code=code)\nno("", code="brand_new")',
     ],
