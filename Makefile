@@ -6,10 +6,10 @@ PACKAGES := shared services/router services/loader services/logger services/api 
 INSTALLED_FROM := tools/setup requirements-build.lock requirements-dev.lock $(PACKAGES:=/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format images chaos bench lock clean
+.PHONY: help setup demo test test-browser test-containers test-terraform check format images chaos bench lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.installed ## make .venv with Python >= 3.11 and install the locks (uv if there, else pip)
 
@@ -21,9 +21,20 @@ setup: .venv/.installed ## make .venv with Python >= 3.11 and install the locks 
 demo: setup ## start the whole platform on this machine and load real data before your eyes
 	@$(BIN)/headrace demo
 
-# A file of tests stays on one worker, so that what it starts is started once.
-test: setup ## run every test (pass options with ARGS="-k name -x")
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+# What these start is dear, so that a file of tests stays on one worker; the browser's stay on one.
+APART := tests/browser tests/containers tests/terraform
+
+test: setup ## run the unit, integration and end-to-end tests (options: ARGS="-k name -x")
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(APART:%=--ignore=%) $(ARGS)
+
+test-browser: setup ## run the tests of the page (needs the command chromium)
+	$(BIN)/python -m pytest tests/browser $(ARGS)
+
+test-containers: setup ## run the tests of the images (needs a container engine)
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/containers $(ARGS)
+
+test-terraform: setup ## run the tests of infra/terraform (needs terraform; some, a container engine)
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/terraform $(ARGS)
 
 check: setup ## formatting, lint, types, and the house's own rules
 	$(BIN)/ruff format --check --quiet .

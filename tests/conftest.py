@@ -3,13 +3,16 @@ resources (by prefix) and its own database on them."""
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from uuid import uuid4
 
-import boto3
+import botocore.session
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from headrace_loader.files import Files
@@ -19,12 +22,30 @@ from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.sifting.quarantine import Quarantine
 from headrace_local import emulator
 from headrace_local.ports import listening, port_of
-from headrace_local.provision import Clients, provision
-from headrace_local.resources import REGION, describe
+from headrace_local.provision import Clients, provision, provision_buckets
+from headrace_local.resources import describe
 from headrace_shared.aws import AwsClients
 from headrace_shared.warehouse_access import WarehouseAccess
-from tests.real_parts import AwsStack, postgres_at, serving
+from tests.real_parts import AwsStack, Lake, postgres_at, serving
 from tests.road import Road
+
+# On a busy machine any example takes long; where CI is set, Hypothesis itself loads a profile that
+# knows this, with all of its examples.
+settings.register_profile(
+    "laptop", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
+)
+if not os.environ.get("CI"):
+    settings.load_profile("laptop")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_reading_of_service_models() -> Iterator[None]:
+    """Every session of a worker shares one loader: each client of a fresh session would otherwise
+    read and parse its service's JSON anew, for half a second."""
+    read_once = functools.cache(botocore.session.create_loader)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(botocore.session, "create_loader", read_once)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -34,21 +55,29 @@ def aws_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         yield port_of(listener)
 
 
+@pytest.fixture(scope="session")
+def aws_clients(aws_port: int) -> Iterator[Clients]:
+    made = emulator.clients(emulator.endpoint(aws_port))
+    yield made
+    for client in (made.s3, made.sqs, made.events, made.dynamodb):
+        client.close()
+
+
 @pytest.fixture
-def aws_stack(aws_port: int, monkeypatch: pytest.MonkeyPatch) -> AwsStack:
-    """Fresh bucket, bus, queues and table; the environment speaks to the emulator."""
+def lake(aws_port: int, aws_clients: Clients, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """Fresh buckets, without queues and tables; the environment speaks to the emulator."""
     for name, value in emulator.credentials(aws_port).items():
         monkeypatch.setenv(name, value)
-    session = boto3.Session(emulator.ACCESS_KEY_ID, emulator.SECRET_ACCESS_KEY, region_name=REGION)
-    url = emulator.endpoint(aws_port)
-    clients = Clients(
-        s3=session.client("s3", endpoint_url=url),
-        sqs=session.client("sqs", endpoint_url=url),
-        events=session.client("events", endpoint_url=url),
-        dynamodb=session.client("dynamodb", endpoint_url=url),
-    )
     resources = describe(f"test-{uuid4().hex[:12]}")
-    return AwsStack(url, resources, clients, provision(resources, clients, emulator.ACCOUNT))
+    provision_buckets(resources, aws_clients.s3)
+    return Lake(emulator.endpoint(aws_port), resources, aws_clients)
+
+
+@pytest.fixture
+def aws_stack(lake: Lake) -> AwsStack:
+    """The same buckets, and bus, queues and tables beside them."""
+    made = provision(lake.resources, lake.clients, emulator.ACCOUNT)
+    return AwsStack(lake.endpoint_url, lake.resources, lake.clients, made)
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +113,7 @@ def warehouse_dsn(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def road(aws_stack: AwsStack, warehouse_dsn: str) -> AsyncIterator[Road]:
+async def road(lake: Lake, warehouse_dsn: str) -> AsyncIterator[Road]:
     async with AsyncExitStack() as stack:
         warehouse = await stack.enter_async_context(
             PostgresWarehouse.open(
@@ -92,9 +121,9 @@ async def road(aws_stack: AwsStack, warehouse_dsn: str) -> AsyncIterator[Road]:
             )
         )
         s3 = await AwsClients(stack, connections=8).open("s3")
-        files = Files(S3Lake(s3), Quarantine(s3, aws_stack.resources.quarantine.name))
+        files = Files(S3Lake(s3), Quarantine(s3, lake.resources.quarantine.name))
         loading = Loading(files, warehouse, contract_wait_seconds=900)
-        yield Road(aws_stack, files, loading, warehouse_dsn)
+        yield Road(lake, files, loading, warehouse_dsn)
 
 
 @contextmanager

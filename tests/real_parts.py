@@ -29,12 +29,18 @@ PORT_TRIES = 5
 
 
 @dataclass(frozen=True)
-class AwsStack:
-    """The resources of one test on the shared emulator."""
+class Lake:
+    """The buckets of one test on the shared emulator, and the names of what may be beside them."""
 
     endpoint_url: str
     resources: Resources
     clients: Clients
+
+
+@dataclass(frozen=True)
+class AwsStack(Lake):
+    """All resources of one test."""
+
     provisioned: Provisioned
 
     def queue_url(self, service: str) -> str:

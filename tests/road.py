@@ -15,7 +15,7 @@ from headrace_loader.loading import Loading
 from headrace_loader.outcomes import Outcome
 from headrace_router.routing import Routed, route
 from headrace_shared.drop import Drop, drop_id
-from tests.real_parts import AwsStack
+from tests.real_parts import Lake
 
 EPOCH = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ CONTRACT: dict[str, Any] = {
 class Road:
     """Lands files and loads them, one second apart."""
 
-    aws: AwsStack
+    aws: Lake
     files: Files
     loading: Loading
     dsn: str

@@ -47,9 +47,7 @@ def provision(resources: Resources, clients: Clients, account: str) -> Provision
     Raises:
         PlatformError: something of that name exists that cannot be brought to the description.
     """
-    changes: list[str] = []
-    for bucket in (resources.bucket, resources.quarantine):
-        _bucket(clients.s3, bucket, changes)
+    changes = provision_buckets(resources, clients.s3)
     _bus(clients.events, resources.bus, changes)
     inboxes, dead = {}, {}
     for inbox in resources.inboxes:
@@ -67,6 +65,14 @@ def provision(resources: Resources, clients: Clients, account: str) -> Provision
     for table in (resources.log_table, resources.keys_table):
         _table(clients.dynamodb, table, changes)
     return Provisioned(inboxes, dead, tuple(changes))
+
+
+def provision_buckets(resources: Resources, s3: S3Client) -> list[str]:
+    """The buckets alone; what had to be done."""
+    changes: list[str] = []
+    for bucket in (resources.bucket, resources.quarantine):
+        _bucket(s3, bucket, changes)
+    return changes
 
 
 def _bucket(s3: S3Client, bucket: Bucket, changes: list[str]) -> None:

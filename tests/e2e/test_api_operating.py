@@ -13,7 +13,7 @@ import pytest
 from headrace_local.platform import PlatformOptions
 from tests.running_platform import RunningPlatform, eventually, running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 BAD_KEY = "dev/append/people/bad.csv"
 

@@ -24,7 +24,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 MARKER = "DEMO_TEST_MARKER"
 END_SECONDS = 60

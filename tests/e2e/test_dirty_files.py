@@ -18,7 +18,7 @@ from headrace_local import stack as stack_file
 from headrace_local.platform import PlatformOptions
 from tests.running_platform import RunningPlatform, eventually, running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 COLUMNS = [
     {"name": "id", "type": "bigint", "nullable": False},

@@ -26,7 +26,7 @@ from headrace_shared.facts import DropRouted, LoadStarted, ReplayRequested
 from headrace_shared.testing.builders import a_drop, an_envelope
 from tests.running_platform import RunningPlatform, eventually, running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 RECEIVES = 2
 """Deliveries after which a message is dead; the real number takes an hour of back-off."""

@@ -14,7 +14,7 @@ from headrace_local.platform import PlatformOptions
 from headrace_local.stack import DATA_FOLDER, FILE_NAME, PLACE_VARIABLE
 from tests.running_platform import eventually, running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 DROPS = 40
 

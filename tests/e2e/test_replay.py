@@ -15,7 +15,7 @@ import pytest
 from headrace_local.platform import PlatformOptions
 from tests.running_platform import RunningPlatform, eventually, running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 HEADRACE = str(Path(sys.executable).with_name("headrace"))
 OURS = ("HEADRACE_", "AWS_", "LAKE_BUCKET", "BUS_NAME", "LOADER_", "ROUTER_", "LOGGER_")

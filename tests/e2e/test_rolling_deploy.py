@@ -16,7 +16,7 @@ import pytest
 from headrace_local.platform import PlatformOptions
 from tests.running_platform import RunningPlatform, eventually, running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 BIG_ROWS = 1_500_000
 GRACE_SECONDS = 0.2

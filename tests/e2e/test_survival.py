@@ -22,7 +22,7 @@ from headrace_local.platform import PlatformOptions
 from headrace_local.ports import LOOPBACK, listening, port_of
 from tests.running_platform import RunningPlatform, eventually, running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 BIG_ROWS = 1_500_000
 VISIBILITY_SECONDS = 4

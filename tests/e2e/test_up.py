@@ -23,8 +23,9 @@ import psutil
 import pytest
 
 from headrace_local.platform import API_PORT
+from tests.patience import patience
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 HEADRACE = str(Path(sys.executable).with_name("headrace"))
 WITHIN_SECONDS = 60
@@ -91,10 +92,11 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def eventually(check: Callable[[], object], what: str, child: RunningUp) -> None:
-    deadline = time.monotonic() + WITHIN_SECONDS
+    within = patience(WITHIN_SECONDS)
+    deadline = time.monotonic() + within
     while not check():
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {WITHIN_SECONDS} s: {what}\n{child.told}", pytrace=False)
+            pytest.fail(f"not within {within:g} s: {what}\n{child.told}", pytrace=False)
         threading.Event().wait(0.05)
 
 
@@ -142,13 +144,13 @@ def spawned(folder: Path, *arguments: str) -> Iterator[RunningUp]:
         for process in run.alive():
             with suppress(psutil.NoSuchProcess):  # it ended with its parent a moment ago
                 process.kill()
-        run.child.wait(WITHIN_SECONDS)
+        run.child.wait(patience(WITHIN_SECONDS))
 
 
 def ended_by(run: RunningUp, number: signal.Signals) -> int:
     run.look()
     run.child.send_signal(number)
-    return run.child.wait(WITHIN_SECONDS)
+    return run.child.wait(patience(WITHIN_SECONDS))
 
 
 def test_up_writes_its_addresses_restarts_what_dies_and_ends_at_ctrl_c(tmp_path: Path) -> None:
@@ -272,7 +274,7 @@ def headrace_status(folder: Path) -> subprocess.CompletedProcess[str]:
         env=_without_ours(),
         capture_output=True,
         text=True,
-        timeout=WITHIN_SECONDS,
+        timeout=patience(WITHIN_SECONDS),
         check=False,
     )
 
@@ -293,10 +295,9 @@ def test_second_ctrl_c_ends_everything_at_once(tmp_path: Path) -> None:
         os.kill(router, signal.SIGSTOP)  # the orderly end waits for it
         run.child.send_signal(signal.SIGINT)
         eventually(lambda: "Ending the platform." in run.told, "the first is heard", run)
-        started = time.monotonic()
         assert ended_by(run, signal.SIGINT) == 128 + signal.SIGINT
         eventually(lambda: not run.alive(), "every process has ended", run)
-        assert time.monotonic() - started < 5
+        assert "Ended; no process is left." not in run.told, "it was not the orderly end"
         assert not run.stack_file.exists()
 
 
@@ -315,7 +316,7 @@ def test_busy_port_is_told_in_three_lines_before_anything_starts(tmp_path: Path)
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=WITHIN_SECONDS,
+            timeout=patience(WITHIN_SECONDS),
             check=False,
         )
     lines = done.stderr.splitlines()
@@ -328,7 +329,11 @@ def test_busy_port_is_told_in_three_lines_before_anything_starts(tmp_path: Path)
 def test_second_platform_in_one_folder_is_refused_and_harms_nothing(tmp_path: Path) -> None:
     with up(tmp_path, "--ephemeral") as run:
         done = subprocess.run(
-            [HEADRACE, "up"], cwd=tmp_path, capture_output=True, timeout=WITHIN_SECONDS, check=False
+            [HEADRACE, "up"],
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=patience(WITHIN_SECONDS),
+            check=False,
         )
         assert done.returncode == 2
         assert b"already running" in done.stderr

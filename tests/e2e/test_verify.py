@@ -18,7 +18,7 @@ from headrace_local.platform import PlatformOptions
 from headrace_local.stack import DATA_FOLDER, FILE_NAME, PLACE_VARIABLE
 from tests.running_platform import RunningPlatform, eventually, running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 DIFFERENT = 3
 

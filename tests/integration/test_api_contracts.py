@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.test_api import Api, serving
+from tests.real_parts import AwsStack
 from tests.road import CONTRACT, Road
 
 pytestmark = pytest.mark.integration
@@ -17,8 +18,8 @@ PATH = "/v1/tables/dev/users/contracts"
 
 
 @pytest.fixture
-async def api(road: Road) -> AsyncIterator[Api]:
-    async with serving(road.aws, road.aws.resources.log_table.name, road.dsn) as made:
+async def api(road: Road, aws_stack: AwsStack) -> AsyncIterator[Api]:
+    async with serving(aws_stack, aws_stack.resources.log_table.name, road.dsn) as made:
         yield made
 
 

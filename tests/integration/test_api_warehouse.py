@@ -25,6 +25,7 @@ from headrace_local.ports import free_port
 from headrace_local.supervisor import Program, as_user
 from headrace_shared.errors import TransientError
 from headrace_shared.warehouse_access import WarehouseAccess
+from tests.patience import patience
 
 pytestmark = pytest.mark.integration
 
@@ -64,7 +65,7 @@ def frozen(pid: int) -> Iterator[None]:
 
 
 async def heals(reader: PostgresReader) -> None:
-    deadline = time.monotonic() + HEAL_SECONDS
+    deadline = time.monotonic() + patience(HEAL_SECONDS)
     while True:
         try:
             await reader.ping()

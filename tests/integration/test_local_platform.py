@@ -31,7 +31,7 @@ from headrace_local.services import Surroundings, programs
 from headrace_local.stack import FILE_NAME
 from tests.running_platform import RunningPlatform, eventually, running
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import pytest
 from headrace_local import supervisor
 from headrace_local.errors import PlatformError
 from headrace_local.supervisor import Listener, Process, Program
+from tests.patience import patience
 
 pytestmark = pytest.mark.integration
 
@@ -53,7 +54,7 @@ def quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def eventually(check: Callable[[], object]) -> None:
-    async with asyncio.timeout(WITHIN_SECONDS):
+    async with asyncio.timeout(patience(WITHIN_SECONDS)):
         while not check():  # noqa: ASYNC110 - of processes
             await asyncio.sleep(0.01)
 

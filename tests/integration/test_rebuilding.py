@@ -16,6 +16,7 @@ import pytest
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.rebuilding import Rebuild, RebuildError
 from headrace_shared.warehouse_access import WarehouseAccess
+from tests.real_parts import AwsStack
 from tests.road import CONTRACT, Road
 
 DELETING: dict[str, Any] = {
@@ -147,13 +148,13 @@ async def test_table_without_a_contract_is_told(road: Road) -> None:
             await rebuild.run("dev", "users")
 
 
-async def test_task_rebuilds_and_says_so(road: Road) -> None:
+async def test_task_rebuilds_and_says_so(road: Road, aws_stack: AwsStack) -> None:
     await story(road)
     damage(road)
     env = {
         **os.environ,
         "HEADRACE_WAREHOUSE_DSN": road.dsn,
-        "HEADRACE_INBOX_URL": road.aws.queue_url("loader"),
+        "HEADRACE_INBOX_URL": aws_stack.queue_url("loader"),
         "HEADRACE_BUS_NAME": road.aws.resources.bus,
         "HEADRACE_QUARANTINE_BUCKET": road.aws.resources.quarantine.name,
     }

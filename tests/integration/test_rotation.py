@@ -36,6 +36,7 @@ from headrace_shared.settings import WarehouseSettings
 from headrace_shared.warehouse_access import WarehouseAccess, WarehouseSecretError
 from headrace_verifier.settings import VerifierSettings
 from headrace_verifier.wiring import opened_ledger
+from tests.patience import patience
 from tests.real_parts import AwsStack
 from tests.road import Road
 
@@ -139,7 +140,7 @@ async def opened_api(aws: AwsStack, rotation: Rotation) -> AsyncIterator[httpx.A
 
 
 async def heals(check: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + HEAL_SECONDS
+    deadline = time.monotonic() + patience(HEAL_SECONDS)
     while not await check():
         assert time.monotonic() < deadline, "it was mended, and not tried again"
         await asyncio.sleep(0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -295,3 +296,18 @@ def test_fixed_port_in_a_test_is_found(house: Path, line: str) -> None:
 def test_port_that_no_test_listens_on_is_no_violation(house: Path, place: str, line: str) -> None:
     write(house / f"tests/{place}/test_planted.py", f"{line}\n")
     assert fixed_ports(house) == []
+
+
+def test_ci_runs_every_target_of_tests() -> None:
+    steps = re.findall(r"^step make (\S+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    targets = re.findall(r"^(test\S*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert len(targets) == 4
+    assert set(targets) <= set(steps)
+
+
+def test_every_folder_of_tests_belongs_to_one_target() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    [line] = re.findall(r"^APART := (.*)$", makefile, re.MULTILINE)
+    for folder in line.split():
+        assert (ROOT / folder).is_dir()
+        assert re.search(rf"^\t.*-m pytest .*{folder}\b", makefile, re.MULTILINE)
