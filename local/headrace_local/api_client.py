@@ -196,6 +196,11 @@ class ApiClient:
         """One drop with its timeline."""
         return self._read(DropStory, self.get(f"/v1/drops/{drop_id}"))
 
+    def log_lag_seconds(self) -> float | None:
+        """How far the log is behind what happens; None where that is not known."""
+        lag: float | None = self.get("/v1/log").get("lag_seconds")
+        return lag
+
     def tables(self) -> list[TableItem]:
         """Every table with a contract."""
         items = self.get("/v1/tables").get("items", [])

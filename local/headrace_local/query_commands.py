@@ -26,6 +26,8 @@ _SECONDS_DIGITS: Final = 8
 _LEAST_DIGITS: Final = 5
 """These name 68 minutes; fewer would ask for whole days."""
 
+_NOTICED_LAG_SECONDS: Final = 5.0
+
 _CANDIDATES: Final = 5_000
 _COUNTED_TABLES: Final = 20
 
@@ -45,12 +47,13 @@ def status(
     with ApiClient(find_api(api_url)) as api:
         drops = list(islice(api.drops(limit=limit), limit))
         tables = _told_tables(api)
+        lag = api.log_lag_seconds()
     if as_json:
-        _print_json(
-            {"drops": [_plain(item) for item in drops], "tables": [_plain(t) for t in tables]}
-        )
+        shown = {"drops": [_plain(item) for item in drops], "tables": [_plain(t) for t in tables]}
+        _print_json({**shown, "log_lag_seconds": lag})
         return
     _print_status(drops, tables)
+    _print_lag(lag)
 
 
 def show(
@@ -142,6 +145,16 @@ def _print_status(drops: Sequence[DropItem], tables: Sequence[TableItem]) -> Non
     if any(item.state != "loaded" for item in drops):
         out.print()
         out.print(Text("headrace show DROP tells what happened to one and why.", style="dim"))
+
+
+def _print_lag(seconds: float | None) -> None:
+    if seconds is None:
+        return
+    line = f"Log lag: {seconds:,.1f} s"
+    if seconds >= _NOTICED_LAG_SECONDS:
+        line += ". What happened to drops since is not shown yet; is a logger running?"
+    console.out().print()
+    console.out().print(Text(line, style="yellow" if seconds >= _NOTICED_LAG_SECONDS else "dim"))
 
 
 def _plain(item: DropItem | TableItem) -> dict[str, Any]:

@@ -46,6 +46,7 @@ CATALOGUE: Final[dict[str, str]] = {
     "warehouse.unexplained": "A SQLSTATE that sqlstate.py has no row for; taken as transient.",
     "log.updated": "A fact moved a drop's item in the log.",
     "log.unchanged": "A repeated or late fact; at most it completed the timeline.",
+    "progress.unwritten": "How far the log has come could not be noted; it is tried again.",
     "difference.found": "Lake, ledger, log and tables disagree on a drop; `repaired` if mended.",
     "verification.failed": "A verification was broken off; it goes on after a back-off.",
     "verification.finished": "A verification is through, with its counts.",

@@ -35,9 +35,22 @@ EXPIRY: Final = "expires_at"
 ANSWER_PREFIX: Final = "answer#"
 """Begins the keys of items that are no drops, and in no index: the API's answers to requests that
 may be repeated (`Idempotency-Key`). They expire."""
+PROGRESS: Final = "logger#progress"
+"""The key of the one item that says how far the log has come; no drop, and in no index."""
+WRITTEN_THROUGH: Final = "written_through"
+"""Of that item: events that came before this moment are in the log."""
+IS_IDLE: Final = "is_idle"
+"""Of that item: at that moment, no event waited."""
+PROGRESS_SECONDS: Final = 10.0
+"""An idle logger writes that item so often, a busy one each second."""
 STEP_PREFIX: Final = "step#"
 AS_LANDED: Final = "as_landed"
 """Of a step: the drop was asked for as if its first event had only been late."""
+
+
+def is_drop_key(key: str) -> bool:
+    """Whether the item of this key is that of a drop."""
+    return key != PROGRESS and not key.startswith(ANSWER_PREFIX)
 
 
 class State(StrEnum):

@@ -40,6 +40,7 @@ MESSAGE_MS: Final = "message_ms"
 BUGS: Final = "bugs"
 REQUESTS: Final = "requests"
 REQUEST_MS: Final = "request_ms"
+LOG_LAG_MS: Final = "log_lag_ms"
 DIFFERENCES: Final = "differences"
 DIFFERENCES_LEFT: Final = "differences_left"
 
@@ -147,6 +148,18 @@ TABLE: Final[tuple[Rule, ...]] = (
             ),
         ),
         {"state": frozenset({State.LOADED})},
+    ),
+    Rule(
+        "log.updated",
+        (STACK,),
+        (
+            Metric(
+                LOG_LAG_MS,
+                Unit.MILLISECONDS,
+                "From the moment an event came into the logger's inbox until it was in the log.",
+                "lag_ms",
+            ),
+        ),
     ),
     Rule(
         "message.settled",

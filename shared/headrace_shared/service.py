@@ -36,13 +36,15 @@ _LAG_WARNING_SECONDS: Final = 0.5
 class Parts:
     """What a service builds its handler from; what it opens on the stack is closed at the end.
 
-    `gate` is for a handler that may have more messages in hand than it can work on.
+    `gate` is for a handler that may have more messages in hand than it can work on; `queue` is the
+    inbox, for a handler that has to know whether something waits in it.
     """
 
     stack: AsyncExitStack
     clients: AwsClients
     bus: Publisher
     gate: Gate
+    queue: SqsQueue
 
 
 BuildHandler = Callable[[Parts], Awaitable[Handler]]
@@ -93,7 +95,7 @@ async def _serve(settings: InboxSettings, build: BuildHandler, stop: asyncio.Eve
 
         async def built(attempt: AsyncExitStack) -> Handler:
             own = AwsClients(attempt, connections=clients.connections)
-            return await build(Parts(attempt, own, bus, gate))
+            return await build(Parts(attempt, own, bus, gate, queue))
 
         handler = await patiently(built, stack, stop, liveness)
         if handler is None:

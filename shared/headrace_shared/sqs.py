@@ -58,6 +58,19 @@ class SqsQueue:
         policy = answer.get("Attributes", {}).get("RedrivePolicy")
         return int(json.loads(policy)["maxReceiveCount"]) if policy else None
 
+    async def is_empty(self) -> bool:
+        """Whether no message waits and none is in hand, here or elsewhere; SQS counts
+        approximately."""
+        with transient_aws_errors("reading the inbox's attributes"):
+            answer = await self._client.get_queue_attributes(
+                QueueUrl=self._url,
+                AttributeNames=[
+                    "ApproximateNumberOfMessages",
+                    "ApproximateNumberOfMessagesNotVisible",
+                ],
+            )
+        return not any(int(number) for number in answer.get("Attributes", {}).values())
+
     async def receive(self, limit: int) -> Sequence[Message]:
         """One long poll; where it is full, further calls at once, which do not wait."""
         messages = await self._receive(min(limit, _BATCH_LIMIT), self._poll)

@@ -12,6 +12,8 @@ from uuid import UUID
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
+from headrace_api.log_lag import log_lag
+from headrace_api.log_store import DynamoDBLogStore
 from headrace_logger.dynamodb import DynamoDBLog
 from headrace_logger.states import Item, Written, applied, update_for
 from headrace_shared.aws import AwsClients
@@ -29,6 +31,7 @@ from headrace_shared.facts import (
 from headrace_shared.log_schema import ATTENTION, INDEX_KEYS, recent_partition
 from headrace_shared.reasons import BadRow, Reason
 from headrace_shared.testing.builders import EPOCH, a_drop
+from headrace_verifier.log import Log
 from tests.real_parts import AwsStack
 
 pytestmark = pytest.mark.integration
@@ -146,6 +149,24 @@ async def test_ended_drop_leaves_the_attention_index(log: DynamoDBLog, aws_stack
     assert needing() == 1
     await written(log, [ENDS[0], *ROAD])
     assert needing() == 0
+
+
+async def test_progress_is_kept_beside_the_drops(log: DynamoDBLog, aws_stack: AwsStack) -> None:
+    await written(log, ROAD)
+    for through, is_idle in (
+        ("2026-11-20T12:00:00.000Z", False),
+        ("2026-11-20T12:00:01.000Z", True),
+    ):
+        await log.progress(through, is_idle=is_idle)
+    async with AsyncExitStack() as stack:
+        client = await AwsClients(stack, connections=2).open("dynamodb")
+        table = aws_stack.resources.log_table.name
+        found = await DynamoDBLogStore(client, table).progress()
+        pages = [page async for page, _ in Log(client, table).pages(None)]
+    assert found is not None
+    assert log_lag(found, EPOCH + timedelta(seconds=9)).lag_seconds == 0
+    assert log_lag(found, EPOCH + timedelta(seconds=99)).lag_seconds == 98
+    assert [item.drop.drop_id for page in pages for item in page] == [DROP.drop_id]
 
 
 async def test_step_does_not_bring_an_expired_item_back(

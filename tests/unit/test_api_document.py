@@ -179,7 +179,7 @@ def test_examples_of_texts_are_what_is_sent() -> None:
 
     figures = Figures(VERSION)
     figures.answered(Request({"type": "http"}), 200, 0.01)
-    assert names_in(only("GET /metrics 200 text/plain")) <= names_in(figures.text().decode())
+    assert names_in(only("GET /metrics 200 text/plain")) <= names_in(figures.text(0.0).decode())
 
 
 def names_in(figures: str) -> set[str]:

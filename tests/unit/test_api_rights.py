@@ -79,6 +79,7 @@ RIGHTS: Final[Mapping[str, tuple[Scope | None, Elsewhere]]] = {
     "GET /v1/drops/{drop_id}/quarantine": (Scope.ROWS, Elsewhere.HIDDEN),
     "POST /v1/drops/{drop_id}/replay": (Scope.OPERATE, Elsewhere.HIDDEN),
     "GET /v1/events": (Scope.READ, Elsewhere.NOTHING),
+    "GET /v1/log": (Scope.READ, Elsewhere.SAME),
     "POST /v1/replays": (Scope.OPERATE, Elsewhere.HIDDEN),
     "GET /v1/stats": (Scope.READ, Elsewhere.NOTHING),
     "GET /v1/tables": (Scope.READ, Elsewhere.NOTHING),
@@ -118,6 +119,9 @@ class OneDrop(Away):
 
     async def drop(self, drop_id: UUID) -> Mapping[str, Any]:
         return DROP
+
+    async def progress(self) -> Mapping[str, Any]:
+        return {"written_through": "2026-11-20T22:38:16.402Z", "is_idle": True}
 
     async def page(self, *_: Any) -> Page:
         return Page([DROP], None)

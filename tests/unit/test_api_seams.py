@@ -80,6 +80,9 @@ class FakeLog:
     async def drop(self, drop_id: UUID) -> dict[str, Any]:
         return DROP
 
+    async def progress(self) -> None:
+        return None
+
 
 @pytest.fixture
 def keys() -> FakeKeys:
@@ -128,8 +131,8 @@ async def test_what_came_by_cookie_is_tagged_and_counted_as_its_operation(
     answer = await client.get(f"/v1/drops/{UUID(int=1)}")
     again = await client.get(answer.request.url, headers={"If-None-Match": answer.headers["etag"]})
     assert again.status_code == 304
-    assert b'operation="get_drop"' in app.state.figures.text()
-    assert b'operation="none"' not in app.state.figures.text()
+    assert b'operation="get_drop"' in app.state.figures.text(0.0)
+    assert b'operation="none"' not in app.state.figures.text(0.0)
 
 
 async def test_what_another_site_sends_is_refused_with_an_id_and_a_line(

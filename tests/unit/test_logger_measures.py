@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from headrace_shared.facts import (
     LoadSucceeded,
     ReplayRequested,
     Stage,
+    now,
 )
 from headrace_shared.metrics import embedded
 from headrace_shared.reasons import Reason
@@ -64,22 +66,32 @@ def given_up(seconds: float) -> Fact:
 
 
 async def metrics_of(facts: Sequence[Fact]) -> list[dict[str, Any]]:
-    """The values that each fact adds to the metrics."""
+    """The values that each fact adds to the metrics, but for its own lag."""
     handler = LoggerHandler(FoldedLog(), expiry_days=0)
     with capture_logs() as lines:
         for fact in facts:
             await handler.handle(a_message(an_envelope(fact)))
     stamp = {"timestamp": "2026-11-20T12:00:00Z"}
     members = [embedded({**line, **stamp}, "prod") for line in lines]
-    return [{name: one[name] for name in one if name not in ("stack", "_aws")} for one in members]
+    return [{name: one[name] for name in one if name not in _BESIDE} for one in members]
 
 
+_BESIDE = {"stack", "_aws", "log_lag_ms"}
 WHOLE = {"drops": 1, "rows_loaded": 7, "rows_quarantined": 2, "bytes_loaded": 10}
 
 
 async def test_first_load_tells_all() -> None:
     told = await metrics_of([DropRouted(**at(0.1)), loaded(0.84)])
     assert told == [{}, {**WHOLE, "landing_to_loaded_ms": 840}]
+
+
+async def test_line_of_a_written_event_has_its_lag() -> None:
+    sent_at = now() - timedelta(seconds=7)
+    message = replace(a_message(an_envelope(loaded(1))), sent_at=sent_at)
+    with capture_logs() as lines:
+        await LoggerHandler(FoldedLog(), expiry_days=0).handle(message)
+    stamp = {"timestamp": "2026-11-20T12:00:00Z"}
+    assert 7_000 <= embedded({**lines[-1], **stamp}, "prod")["log_lag_ms"] < 60_000
 
 
 async def test_repeated_and_late_facts_tell_nothing() -> None:

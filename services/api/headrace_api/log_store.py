@@ -22,6 +22,7 @@ from headrace_shared.log_schema import (
     EXPIRY,
     INDEX_KEYS,
     KEY,
+    PROGRESS,
     RECENT,
     State,
     recent_partitions,
@@ -107,6 +108,14 @@ class DynamoDBLogStore:
             )
         item = plain_item(answer.get("Item", {}))
         return item if item and not _expired(item) else None
+
+    async def progress(self) -> Item | None:
+        """How far the log has come; None where no logger has noted it yet."""
+        with transient_aws_errors("the log"):
+            answer = await self._client.get_item(
+                TableName=self._table, Key={KEY: {"S": PROGRESS}}, ConsistentRead=True
+            )
+        return plain_item(answer.get("Item", {})) or None
 
     async def page(self, wanted: DropFilter, limit: int) -> Page:
         """The newest drops that pass the filter, in the order of landing."""

@@ -3,6 +3,7 @@ the figures learns nothing of them, and their number stays small."""
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ headrace_api_requests_total{operation="list_drops",status_class="2xx"} 12.0
 # HELP headrace_api_requests_in_flight Requests that are being answered.
 # TYPE headrace_api_requests_in_flight gauge
 headrace_api_requests_in_flight 1.0
+# HELP headrace_log_lag_seconds How long the oldest event that is not logged has waited.
+# TYPE headrace_log_lag_seconds gauge
+headrace_log_lag_seconds 0.0
 """
 """Some of the figures, for the API's document."""
 
@@ -66,6 +70,11 @@ class Figures:
             "Requests that are being answered.",
             registry=self._registry,
         )
+        self._log_lag = Gauge(
+            "headrace_log_lag_seconds",
+            "How long the oldest event that is not logged has waited.",
+            registry=self._registry,
+        )
         build = Gauge(
             "headrace_api_build_info", "1.", ["version", "python"], registry=self._registry
         )
@@ -89,6 +98,11 @@ class Figures:
         self._requests.labels(operation, f"{status // 100}xx").inc()
         self._seconds.labels(operation).observe(seconds)
 
-    def text(self) -> bytes:
-        """All of it, in Prometheus's own form."""
+    def text(self, log_lag_seconds: float | None) -> bytes:
+        """All of it, in Prometheus's own form.
+
+        Args:
+            log_lag_seconds: as `GET /v1/log` answers; NaN where it is not known.
+        """
+        self._log_lag.set(math.nan if log_lag_seconds is None else log_lag_seconds)
         return generate_latest(self._registry)

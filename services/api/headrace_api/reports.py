@@ -106,6 +106,18 @@ class LatestTests(BaseModel):
     drops_read: int = Field(description="The newest drops of the table that were looked at.")
 
 
+class LogLag(BaseModel):
+    """How far the log is behind what happens."""
+
+    model_config = example(lag_seconds=0.0, written_through="2026-11-20T22:38:16.402Z")
+
+    lag_seconds: float | None = Field(
+        description="How long the oldest event that is not in the log has waited; 0 where none "
+        "waits. It grows while no logger runs. Null before a logger has run."
+    )
+    written_through: str | None = Field(description="Events from before are in the log.")
+
+
 class HourFigures(BaseModel):
     """What landed within one hour, as it stands now."""
 

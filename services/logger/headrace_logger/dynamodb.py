@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from headrace_logger.states import Update, Written
 from headrace_shared.aws import error_code, transient_aws_errors
-from headrace_shared.log_schema import KEY
+from headrace_shared.log_schema import IS_IDLE, KEY, PROGRESS, WRITTEN_THROUGH
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -44,6 +44,20 @@ class DynamoDBLog:
                 # a step without a drop.
                 await self._update(update, f"attribute_exists({KEY})", {}, ())
         return written
+
+    async def progress(self, written_through: str, *, is_idle: bool) -> None:
+        """Notes how far the log has come, in an item of its own."""
+        with transient_aws_errors("writing the log"):
+            await self._client.update_item(
+                TableName=self._table,
+                Key={KEY: {"S": PROGRESS}},
+                UpdateExpression="SET #through = :through, #idle = :idle",
+                ExpressionAttributeNames={"#through": WRITTEN_THROUGH, "#idle": IS_IDLE},
+                ExpressionAttributeValues={
+                    ":through": {"S": written_through},
+                    ":idle": {"BOOL": is_idle},
+                },
+            )
 
     async def link(self, corrected: UUID, by: UUID) -> None:
         """Notes in a drop's item which later drop corrects it, if the item is there."""

@@ -13,11 +13,11 @@ from headrace_shared.aws import transient_aws_errors
 from headrace_shared.drop import drop_id_bounds
 from headrace_shared.errors import TransientError
 from headrace_shared.log_schema import (
-    ANSWER_PREFIX,
     BY_TABLE,
     INDEX_KEYS,
     KEY,
     RECENT,
+    is_drop_key,
     recent_partitions,
     table_partition,
 )
@@ -74,7 +74,7 @@ class Log:
             last = answer.get("LastEvaluatedKey")
             more = last[KEY]["S"] if last else None
             items = map(plain_item, answer["Items"])
-            yield [item_of(one) for one in items if not one[KEY].startswith(ANSWER_PREFIX)], more
+            yield [item_of(one) for one in items if is_drop_key(one[KEY])], more
             if more is None:
                 return
 

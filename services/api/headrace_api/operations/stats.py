@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Final, cast
 
@@ -11,13 +12,15 @@ from fastapi.responses import Response
 
 from headrace_api.callers import Caller
 from headrace_api.examples import DB_NAME, TABLE_NAME
-from headrace_api.operations.common import ANSWERS, MISSING, Reader
+from headrace_api.log_lag import log_lag
+from headrace_api.operations.common import ANSWERS, MISSING, FromStores, Reader
 from headrace_api.operations.means import FromMeans, Means
 from headrace_api.parameters import refuse_unknown, table_place
 from headrace_api.problems import forbidden, invalid_parameter
 from headrace_api.prometheus import EXAMPLE, MEDIA_TYPE, Figures
-from headrace_api.reports import HourFigures, Stats
+from headrace_api.reports import HourFigures, LogLag, Stats
 from headrace_api.stats import Tally, by_hour, percentile, since
+from headrace_shared.errors import TransientError
 
 stats: Final = APIRouter(tags=["figures"])
 
@@ -57,6 +60,13 @@ async def get_stats(
     return await means.stats.get(view, lambda: _made(means, caller, hours, table))
 
 
+@stats.get("/v1/log")
+async def get_log_lag(request: Request, _: Reader, found_in: FromStores) -> LogLag:
+    """How far the log is behind: states of drops that ended since are not shown yet."""
+    refuse_unknown(request)
+    return log_lag(await found_in.log.progress(), datetime.now(UTC))
+
+
 @stats.get(
     "/metrics",
     response_class=Response,
@@ -68,13 +78,17 @@ async def get_stats(
         },
     },
 )
-async def metrics(request: Request, caller: Reader) -> Response:
-    """Figures of this process in Prometheus's text form; for who sees every table."""
+async def metrics(request: Request, caller: Reader, found_in: FromStores) -> Response:
+    """Figures of this process, and the lag of the log, in Prometheus's text form; for who sees
+    every table."""
     refuse_unknown(request)
     if not caller.sees_everything:
         raise forbidden("The figures of the process are of all tables; this caller sees some.")
     figures = cast("Figures", request.app.state.figures)
-    return Response(figures.text(), headers={"Content-Type": MEDIA_TYPE})
+    with suppress(TransientError):
+        lag = log_lag(await found_in.log.progress(), datetime.now(UTC)).lag_seconds
+        return Response(figures.text(lag), headers={"Content-Type": MEDIA_TYPE})
+    return Response(figures.text(None), headers={"Content-Type": MEDIA_TYPE})
 
 
 async def _made(means: Means, caller: Caller, hours: int, table: tuple[str, str] | None) -> Stats:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from headrace_api.callers import Scope
+from headrace_api.log_lag import NOTICED_SECONDS, log_lag, sentence
 from headrace_api.log_store import DropFilter
 from headrace_api.operations.common import FromStores, Reader, SeenTable, Stores
 from headrace_api.operations.means import FromMeans, RowsReader
@@ -53,8 +54,10 @@ async def show_now(
 ) -> Response:
     """Drops as they come in."""
     arrivals = Arrivals(asked, caller)
-    await arrivals.read(found_in)
-    shown = arrivals_shown(arrivals, asked)
+    progress, _ = await asyncio.gather(found_in.log.progress(), arrivals.read(found_in))
+    lag = log_lag(progress, datetime.now(UTC))
+    is_behind = (lag.lag_seconds or 0) >= NOTICED_SECONDS
+    shown = {**arrivals_shown(arrivals, asked), "log_lag": sentence(lag), "is_behind": is_behind}
     return view(request, "now.html", states=list(State), query=request.url.query, **shown)
 
 
