@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import socket
+from typing import Final
 
 import uvicorn
+from fastapi import FastAPI
 
 from headrace_api.app import make_app
 from headrace_api.server import Server
 from headrace_api.settings import ApiSettings
 from headrace_shared.logging import configure, get_logger
 from headrace_shared.settings import load_settings
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than a load balancer keeps an idle connection (60 s): else it sends a request into one
+that this side just closes, and answers 502 for it.
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html
+"""
 
 
 def main() -> None:
@@ -19,15 +27,20 @@ def main() -> None:
     configure("api", settings)
     get_logger("headrace_api").info("service.started", port=settings.api_port)
     app = make_app(settings)
-    config = uvicorn.Config(
+    Server(server_config(app, settings), app).run(sockets=_handed_over(settings))
+
+
+def server_config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
+    """How the application is served."""
+    return uvicorn.Config(
         app,
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    Server(config, app).run(sockets=_handed_over(settings))
 
 
 def _handed_over(settings: ApiSettings) -> list[socket.socket] | None:
