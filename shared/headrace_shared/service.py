@@ -55,7 +55,7 @@ def run_service(name: str, settings: InboxSettings, build: BuildHandler) -> None
 
     Exit status 0 after SIGTERM or SIGINT, 1 when the service had to give its place up.
     """
-    run_process(name, settings, lambda stop: _serve(settings, build, stop))
+    run_process(name, settings, lambda stop: serve(settings, build, stop))
 
 
 def run_process(
@@ -74,7 +74,8 @@ async def _until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> Non
     await work(stop_on_signals())
 
 
-async def _serve(settings: InboxSettings, build: BuildHandler, stop: asyncio.Event) -> None:
+async def serve(settings: InboxSettings, build: BuildHandler, stop: asyncio.Event) -> None:
+    """Builds the handler and runs the loop until `stop` is set."""
     async with AsyncExitStack() as stack:
         # Every message under way may hold one connection, and its heartbeat another.
         clients = AwsClients(stack, connections=2 * settings.concurrency + 2)

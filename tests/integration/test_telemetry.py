@@ -139,7 +139,7 @@ async def test_service_protects_its_long_work_and_stays_alive(
 
     aws_stack.clients.sqs.send_message(QueueUrl=aws_stack.queue_url("logger"), MessageBody="a")
     async with asyncio.timeout(PATIENCE_SECONDS):
-        serving = asyncio.create_task(service._serve(InboxSettings(), build, stop))
+        serving = asyncio.create_task(service.serve(InboxSettings(), build, stop))
         assert await agent.asked.get() is True
         alive.unlink()
         while not alive.exists():  # noqa: ASYNC110 - a file has no event

@@ -27,6 +27,9 @@ from headrace_shared.warehouse_access import WarehouseAccess
 
 OLDEST_SERVER: Final = 170_000
 
+_PROBE_SECONDS: Final = 6.0
+"""Longer than one attempt of the pool to connect."""
+
 _LOCKS: Final[LiteralString] = (
     "select set_config('headrace.drop_id', %s, true), {}(%s), pg_advisory_xact_lock(%s)"
 )
@@ -106,8 +109,8 @@ class PostgresWarehouse:
         Raises:
             AwayError: it does not answer, or is a standby that only reads.
         """
-        with warehouse_errors("asking the warehouse whether it is there"):
-            async with self._pool.connection() as connection:
+        with warehouse_errors("asking whether the warehouse is there"):
+            async with self._pool.connection(_PROBE_SECONDS) as connection:
                 cursor = await connection.execute("show transaction_read_only")
                 row = await cursor.fetchone()
                 if row is not None and row[0] == "on":
