@@ -119,6 +119,13 @@ class WarehouseSettings(ServiceSettings):
         "wins over the DSN.",
     )
 
+    warehouse_ca_file: str = Field(
+        "",
+        description="A PEM file of the authorities that sign the warehouse's certificate, or "
+        "`system` for the public ones; used with `sslmode=verify-ca` or `verify-full`. Empty: "
+        "those of RDS and Aurora, which the services ship.",
+    )
+
     @model_validator(mode="after")
     def _says_where(self) -> WarehouseSettings:
         dsn = self.warehouse_dsn

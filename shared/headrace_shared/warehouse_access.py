@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
 
 from botocore.exceptions import ClientError
@@ -38,6 +39,11 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS""
 _READ_SECONDS: Final = 5.0
 """With all its retries, a client that reaches nothing (a network without an endpoint for Secrets
 Manager) takes longer than the loader waits for a connection, and nobody would be told why."""
+
+RDS_AUTHORITIES: Final = Path(__file__).parent / "certificates" / "rds-global-bundle.crt"
+"""The roots of RDS and Aurora in every region: see the README beside the file."""
+
+_VERIFYING: Final = frozenset({"verify-ca", "verify-full"})
 
 _WHAT_A_DSN_SAYS: Final = ("host", "dbname")
 """What libpq would guess from the environment if nobody gave it."""
@@ -89,10 +95,18 @@ class WarehouseAccess:
     Args:
         dsn: empty where the secret says all of it.
         secret: name or ARN of a secret; empty for none, and then there is no client either.
+        ca_file: the authorities that are trusted, in a PEM file; empty for those of RDS.
     """
 
-    def __init__(self, dsn: str, secret: str = "", client: SecretsClient | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        secret: str = "",
+        client: SecretsClient | None = None,
+        ca_file: str = "",
+    ) -> None:
         self.dsn = dsn
+        self._ca_file = ca_file or str(RDS_AUTHORITIES)
         self._secret = secret
         self._client = client
 
@@ -101,7 +115,7 @@ class WarehouseAccess:
         """The access that the settings describe; opens no client where they name no secret."""
         secret = settings.warehouse_secret
         client = await clients.open("secretsmanager") if secret else None
-        return cls(settings.warehouse_dsn, secret, client)
+        return cls(settings.warehouse_dsn, secret, client, settings.warehouse_ca_file)
 
     async def parameters(self) -> dict[str, str]:
         """The parameters that win over the DSN, read anew: to be asked for at each connection.
@@ -118,6 +132,20 @@ class WarehouseAccess:
                 raise WarehouseSecretError(
                     self._secret, f"has no {name}", "add it, or give it in HEADRACE_WAREHOUSE_DSN"
                 )
+        return found
+
+    def trusting(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """The connection's parameters, with the authorities where the certificate is verified.
+
+        Elsewhere none are named: libpq verifies by them even with `sslmode=require`.
+        https://www.postgresql.org/docs/current/libpq-ssl.html#LIBQ-SSL-CERTIFICATES
+
+        Args:
+            known: the parameters of the DSN and of the secret together.
+        """
+        found = dict(known)
+        if found.get("sslmode") in _VERIFYING:
+            found.setdefault("sslrootcert", self._ca_file)
         return found
 
     async def _read(self, client: SecretsClient) -> str:

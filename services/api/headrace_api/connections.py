@@ -16,14 +16,14 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
 from headrace_shared.errors import TransientError
 from headrace_shared.warehouse_access import KEEPALIVES, WarehouseAccess
 
 _POOL_WAIT_SECONDS: Final = 3.0
-_CONNECT_SECONDS: Final = 3
+_CONNECTING: Final = {"connect_timeout": 3, **KEEPALIVES}
 _MARGIN_SECONDS: Final = 5.0
 """A question has its own time limit in the server. A server that keeps to none, frozen or cut off
 behind the network, is away so much later."""
@@ -57,10 +57,8 @@ class Connections:
 
         async def conninfo() -> str:
             # What it raises, psycopg's pool logs as it does a refused connection.
-            parameters = await access.parameters()
-            return make_conninfo(
-                access.dsn, **parameters, connect_timeout=_CONNECT_SECONDS, **KEEPALIVES
-            )
+            known = conninfo_to_dict(access.dsn, **await access.parameters())
+            return make_conninfo(**{**access.trusting(known), **_CONNECTING})
 
         async def configure(connection: AsyncConnection[Any]) -> None:
             await _configure(connection, statement_timeout_seconds)

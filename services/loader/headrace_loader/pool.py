@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from headrace_shared.errors import AwayError, HeadraceError, TransientError
@@ -85,8 +85,8 @@ class WarehousePool(AsyncConnectionPool[AsyncConnection[Any]]):
 
     async def _latest_conninfo(self) -> str:
         with self.remembering():
-            parameters = await self._access.parameters()
-            return make_conninfo(self._access.dsn, **parameters, **_CONNECTING)
+            known = conninfo_to_dict(self._access.dsn, **await self._access.parameters())
+            return make_conninfo(**{**self._access.trusting(known), **_CONNECTING})
 
 
 def _away(trouble: Exception) -> Exception:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection, sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
@@ -81,10 +81,10 @@ class Ledger:
     @asynccontextmanager
     async def open(cls, access: WarehouseAccess) -> AsyncIterator[Ledger]:
         """A ledger on a connection of its own."""
-        parameters = await access.parameters()
+        known = conninfo_to_dict(access.dsn, **await access.parameters())
         with _transient_errors():
             connection: AsyncConnection[Any] = await AsyncConnection.connect(
-                make_conninfo(access.dsn, **parameters),
+                make_conninfo(**access.trusting(known)),
                 autocommit=True,
                 connect_timeout=5,
                 application_name="headrace-verifier",
