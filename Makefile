@@ -6,7 +6,7 @@ PACKAGES := shared services/router services/loader services/logger services/api 
 INSTALLED_FROM := tools/setup requirements-build.lock requirements-dev.lock $(PACKAGES:=/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-browser test-containers test-terraform check format images chaos bench lock clean
+.PHONY: help setup demo test test-browser test-containers test-terraform mutants check format images chaos bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test-containers: setup ## run the tests of the images (needs a container engine)
 test-terraform: setup ## run the tests of infra/terraform (needs terraform; some, a container engine)
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/terraform $(ARGS)
 
+mutants: setup ## change the core's code at random, and see whether the tests notice (MUTANTS, SEED, MODULES)
+	@$(BIN)/python -m tools.mutants
+
 check: setup ## formatting, lint, types, and the house's own rules
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
@@ -59,5 +62,5 @@ lock: ## write the hashed locks anew from the pyproject.toml files (needs uv; UP
 	@UPGRADE='$(UPGRADE)' tools/lock
 
 clean: ## remove everything that the other targets made
-	rm -rf .venv .policy-venv .headrace .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .policy-venv .mutants .headrace .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
