@@ -9,7 +9,9 @@ import json
 import psycopg
 import pytest
 
+from headrace_loader import transaction
 from headrace_loader.outcomes import Loaded, Outcome, Rejected
+from headrace_loader.sifting import copying
 from tests.road import Road
 
 MEGABYTE = 1024 * 1024
@@ -109,3 +111,16 @@ async def test_packed_rows_of_one_byte_again_and_again(road: Road) -> None:
     bomb = gzip.compress(b"id,name\n" + b"\0" * (100 * MEGABYTE))
     assert code(await load(road, bomb, "a.csv.gz")) in ("unpacks_to_too_much", "line_too_long")
     assert await still_loads(road)
+
+
+@pytest.mark.parametrize("mode", ["reject", "quarantine"])
+@pytest.mark.parametrize("action", ["append", "truncate"])
+async def test_end_marker_of_servers_before_18_cuts_no_file_off(
+    road: Road, monkeypatch: pytest.MonkeyPatch, mode: str, action: str
+) -> None:
+    for module in (transaction, copying):
+        monkeypatch.setattr(module, "END_MARKER_GONE", 990_000)
+    await road.contract(columns=[COLUMNS[1]], on_bad_rows={"mode": mode})
+    outcome = await road.load(f"dev/{action}/users/a.csv", "name\na\n\\.\nb\n")
+    assert code(outcome) == "end_marker"
+    assert road.scalar("select count(*) from dev.users") == 0
