@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -147,3 +147,37 @@ def test_drop_without_a_time_zone_is_refused() -> None:
     document = a_drop("dev/append/t/a.csv").model_dump() | {"landed_at": datetime(2026, 11, 20)}  # noqa: DTZ001 - the fault
     with pytest.raises(ValidationError, match="time zone"):
         Drop.model_validate(document)
+
+
+FIRST, LAST = "00000000-0000-8000-8000-000000000000", "ffffffff-ffff-8fff-bfff-ffffffffffff"
+AT_ONE = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "bounds"),
+    [
+        (None, None, (FIRST, LAST)),
+        (datetime(1969, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC), (FIRST, LAST)),
+        (
+            AT_ONE - timedelta(seconds=1),
+            AT_ONE - timedelta(seconds=1),
+            (FIRST, "00000000-ffff-8fff-bfff-ffffffffffff"),
+        ),
+        (
+            AT_ONE,
+            AT_ONE,
+            ("00000001-0000-8000-8000-000000000000", "00000001-ffff-8fff-bfff-ffffffffffff"),
+        ),
+    ],
+)
+def test_bounds_are_the_least_and_the_greatest_id_of_their_seconds(
+    start: datetime | None, end: datetime | None, bounds: tuple[str, str]
+) -> None:
+    assert tuple(map(str, drop_id_bounds(start, end))) == bounds
+
+
+def test_landing_time_of_a_drop_is_in_utc_and_its_stamp_in_whole_seconds() -> None:
+    east = datetime(2026, 11, 20, 14, 0, 0, 250_000, tzinfo=timezone(timedelta(hours=2)))
+    drop = Drop.model_validate(a_drop("dev/append/t/a.csv").model_dump() | {"landed_at": east})
+    assert drop.landed_at.isoformat() == "2026-11-20T12:00:00.250000+00:00"
+    assert drop.landed_timestamp.isoformat() == "2026-11-20T12:00:00+00:00"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -59,9 +60,17 @@ def a_delivery(receipt: str) -> Message:
 
 
 @pytest.fixture
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how long the queue waited, each time: no time passes here."""
+    asked: list[float] = []
     real_sleep = asyncio.sleep
-    monkeypatch.setattr(asyncio, "sleep", lambda _: real_sleep(0))
+
+    def sleep(seconds: float) -> Awaitable[None]:
+        asked.append(seconds)
+        return real_sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return asked
 
 
 async def test_poll_is_long_and_says_how_often_a_message_came() -> None:
@@ -167,16 +176,16 @@ async def test_deletes_that_come_together_share_calls_of_ten() -> None:
     assert [len(call["Entries"]) for _, call in client.calls] == [10, 10, 4]
 
 
-@pytest.mark.usefixtures("no_waiting")
-async def test_refused_delete_alone_is_tried_again() -> None:
+async def test_refused_delete_alone_is_tried_again(waits: list[float]) -> None:
     client = ScriptedClient(r1=2)
     queue = a_queue(client)
     await asyncio.gather(*(queue.delete(a_delivery(f"r{number}")) for number in range(3)))
     tried = [[entry["ReceiptHandle"] for entry in call["Entries"]] for _, call in client.calls]
     assert tried == [["r0", "r1", "r2"], ["r1"], ["r1"]]
+    assert waits == [0.2, 0.4]
 
 
-@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.usefixtures("waits")
 async def test_delete_refused_each_time_fails_its_own_caller_only() -> None:
     queue = a_queue(ScriptedClient(r1=99))
     outcomes = await asyncio.gather(

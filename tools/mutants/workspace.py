@@ -144,8 +144,18 @@ def _remove_left_over() -> None:
     """What a run has left that was killed."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         started_by = path.name.removeprefix(_PREFIX).partition("-")[0]
-        if started_by.isdecimal() and not Path("/proc", started_by).exists():
+        if started_by.isdecimal() and not _is_running(int(started_by)):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _end(child: subprocess.Popen[str]) -> None:
