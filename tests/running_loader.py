@@ -71,7 +71,7 @@ class RunningLoader:
         await until(lambda: self.count(table) == 0, f"{table} is made")
 
     def count(self, table: str) -> int | None:
-        """The rows of a table; None where it is not there, or where nobody can ask."""
+        """The rows of a table; None where it is not there, or where the server is away."""
         query = sql.SQL("select count(*) from {}").format(sql.Identifier(*table.split(".")))
         with (
             suppress(psycopg.OperationalError, psycopg.errors.UndefinedTable),

@@ -168,7 +168,8 @@ TABLE: Final[tuple[Rule, ...]] = (
             Metric(
                 MESSAGES,
                 Unit.COUNT,
-                "Deliveries: `done`, `retried` (hidden for a back-off), `failed` (to the dead "
+                "Deliveries: `done`, `retried` (hidden for a back-off), `released` (not "
+                "tried, or the warehouse was away: no failure), `failed` (to the dead "
                 "letters) or `handed_back` (at a stop).",
             ),
             Metric(MESSAGE_MS, Unit.MILLISECONDS, "How long one was in hand.", "duration_ms"),

@@ -1,4 +1,4 @@
-"""The authorities that are trusted for RDS are whole, valid, and those that their README tells."""
+"""The authorities that are trusted for RDS are whole, valid, and those that their README names."""
 
 from __future__ import annotations
 

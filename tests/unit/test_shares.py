@@ -95,7 +95,7 @@ def test_drops_of_one_table_are_served_in_their_order(
 
 
 @given(SLOTS, STEPS, TABLES)
-def test_nobody_starves_while_loads_end(
+def test_every_waiter_is_served_while_loads_end(
     slots: int, steps: list[tuple[str, str]], table: str
 ) -> None:
     bench = Bench(slots)
