@@ -115,7 +115,9 @@ class Away:
 
 
 class OneDrop(Away):
-    """Log, warehouse, bus and answers in which all is of one table, whoever asks."""
+    """Log, warehouse, bus and answers in which all is of one table, for each caller."""
+
+    connections = Away()
 
     async def drop(self, drop_id: UUID) -> Mapping[str, Any]:
         return DROP

@@ -18,8 +18,11 @@ def test_logged_events_are_those_of_the_catalogue() -> None:
     assert set(_logged()) == set(CATALOGUE)
 
 
+NAME = re.compile(r"[a-z]+(_[a-z]+)*\.[a-z_]+")
+
+
 def test_names_are_a_noun_and_a_participle() -> None:
-    assert [name for name in CATALOGUE if not re.fullmatch(r"[a-z]+\.[a-z_]+", name)] == []
+    assert [name for name in CATALOGUE if not NAME.fullmatch(name)] == []
 
 
 def _logged() -> Iterator[str]:
