@@ -3,9 +3,11 @@ resources (by prefix) and its own database on them."""
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager, suppress
 from uuid import uuid4
 
@@ -18,6 +20,7 @@ from psycopg import sql
 from headrace_loader.files import Files
 from headrace_loader.lake import S3Lake
 from headrace_loader.loading import Loading
+from headrace_loader.migrations import migrate
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.sifting.quarantine import Quarantine
 from headrace_local import emulator
@@ -97,36 +100,67 @@ def own_postgres() -> Iterator[str]:
 @pytest.fixture
 def warehouse_dsn(postgres_server: str) -> Iterator[str]:
     """An empty database of the test's own."""
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    yield postgres_server.rpartition("/")[0] + f"/{name}"
-    # An autovacuum worker that is at work in it just then may not be ended by us; the database then
-    # stays until the server ends.
-    with (
-        suppress(psycopg.errors.InsufficientPrivilege),
-        psycopg.connect(postgres_server, autocommit=True) as connection,
-    ):
-        connection.execute(
-            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
-        )
+    with _database(postgres_server) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def ledger_template(postgres_server: str) -> Iterator[str]:
+    """The name of a database with the ledger's newest schema and nothing in it."""
+    with _database(postgres_server) as dsn, ThreadPoolExecutor(1) as pool:
+        # In a thread: an event loop may run in this one.
+        pool.submit(lambda: asyncio.run(_migrate(dsn))).result()
+        yield dsn.rpartition("/")[2]
 
 
 @pytest.fixture
-async def road(lake: Lake, warehouse_dsn: str) -> AsyncIterator[Road]:
+def ledger_dsn(postgres_server: str, ledger_template: str) -> Iterator[str]:
+    """A database of the test's own that is copied: the migrations are not run anew."""
+    with _database(postgres_server, ledger_template) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def road(lake: Lake, ledger_dsn: str) -> AsyncIterator[Road]:
     async with AsyncExitStack() as stack:
         warehouse = await stack.enter_async_context(
             PostgresWarehouse.open(
-                WarehouseAccess(warehouse_dsn), connections=9, lock_timeout_seconds=5
+                WarehouseAccess(ledger_dsn), connections=9, lock_timeout_seconds=5
             )
         )
         s3 = await AwsClients(stack, connections=8).open("s3")
         files = Files(S3Lake(s3), Quarantine(s3, lake.resources.quarantine.name))
         loading = Loading(files, warehouse, contract_wait_seconds=900)
-        yield Road(lake, files, loading, warehouse_dsn)
+        yield Road(lake, files, loading, ledger_dsn)
 
 
 @contextmanager
 def _postgres() -> Iterator[str]:
     with postgres_at(None) as (cluster, port):
         yield cluster.dsn(port)
+
+
+@contextmanager
+def _database(server: str, template: str = "template1") -> Iterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("create database {} template {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+    yield server.rpartition("/")[0] + f"/{name}"
+    # An autovacuum worker that is at work in it just then may not be ended by us; the database then
+    # stays until the server ends.
+    with (
+        suppress(psycopg.errors.InsufficientPrivilege),
+        psycopg.connect(server, autocommit=True) as connection,
+    ):
+        connection.execute(
+            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+        )
+
+
+async def _migrate(dsn: str) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await migrate(connection)
