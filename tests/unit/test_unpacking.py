@@ -153,11 +153,25 @@ async def test_name_that_promises_what_is_not_there_is_told(packing: Packing) ->
 
 @pytest.mark.parametrize("packing", PACKERS)
 async def test_bomb_stops_at_the_limits(packing: Packing) -> None:
-    packed = PACKERS[packing](bytes(200 * MEGABYTE))
+    packed = PACKERS[packing](bytes(24 * MEGABYTE))
     many = UnpackLimits(most_bytes=10 * MEGABYTE)
     assert await refusal([packed], limits=many) == "unpacks_to_too_much"
-    steep = UnpackLimits(most_ratio=2)
+    steep = UnpackLimits(most_ratio=2, small_bytes=8 * MEGABYTE)
     assert await refusal([packed], limits=steep) == "unpacks_to_too_much"
+
+
+@pytest.mark.parametrize("packing", PACKERS)
+async def test_steep_file_that_stays_small_is_no_bomb(packing: Packing) -> None:
+    content = bytes(8 * MEGABYTE)
+    limits = UnpackLimits(most_ratio=2, small_bytes=len(content))
+    blocks = await content_of([PACKERS[packing](content)], limits=limits)
+    assert sum(map(len, blocks)) == len(content)
+    smaller = UnpackLimits(most_ratio=2, small_bytes=len(content) - 1)
+    assert await refusal([PACKERS[packing](content)], limits=smaller) == "unpacks_to_too_much"
+
+
+def test_default_limits_let_a_small_file_be_steep() -> None:
+    assert UnpackLimits(100 * 2**30, 1_000, 64 * MEGABYTE) == DEFAULT_LIMITS
 
 
 async def test_file_that_packs_well_is_no_bomb() -> None:

@@ -54,9 +54,6 @@ _GZIP_WINDOW: Final = 31
 _DICTIONARY_BYTES: Final = 128 * 1_048_576
 """The most memory that a file may ask for to be unpacked; `xz -9` asks for 65 MB."""
 
-_SMALL_BYTES: Final = 64 * 1_048_576
-"""Below it no ratio is a bomb: a file of one repeated line packs very well."""
-
 
 @dataclass(frozen=True, slots=True)
 class UnpackLimits:
@@ -65,10 +62,13 @@ class UnpackLimits:
     Args:
         most_bytes: unpacked.
         most_ratio: unpacked bytes for each packed one.
+        small_bytes: unpacked; up to here no ratio is a bomb, for a file of one repeated line packs
+            very well.
     """
 
     most_bytes: int = 100 * 2**30
     most_ratio: float = 1_000
+    small_bytes: int = 64 * 1_048_576
 
 
 DEFAULT_LIMITS: Final = UnpackLimits()
@@ -265,9 +265,9 @@ class _Gauge:
         """
         self._unpacked += plain
         most = self._limits.most_bytes
-        if self._unpacked > _SMALL_BYTES:
+        if self._unpacked > self._limits.small_bytes:
             most = min(most, round(self.packed * self._limits.most_ratio))
-        if self._unpacked > max(most, min(_SMALL_BYTES, self._limits.most_bytes)):
+        if self._unpacked > max(most, min(self._limits.small_bytes, self._limits.most_bytes)):
             raise _refusal(
                 "unpacks_to_too_much",
                 f"The file unpacks to more than {most:,} bytes; {self.packed:,} packed bytes were "
