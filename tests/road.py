@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from headrace_loader.loading import Loading
 from headrace_loader.outcomes import Outcome
 from headrace_router.routing import Routed, route
 from headrace_shared.drop import Drop, drop_id
+from headrace_shared.facts import DropRouted
 from tests.real_parts import Lake
 
 EPOCH = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -74,13 +76,29 @@ class Road:
         return self.land(key, json.dumps({**CONTRACT, **changes}), at=at)
 
     async def bring(self, drop: Drop, request: int = 0) -> Outcome:
-        """Loads a drop, and as the service does, those that were opened again by it."""
+        """Loads a drop and, as the service does, the drops that it reopened."""
         outcome = await self.loading.load(drop, attempt=1, request=request)
-        if outcome.reopens or outcome.repeated:
-            pages = [page async for page in self.loading.reopened(drop)]
-            for fact in (fact for page in pages for fact in page):
-                await self.bring(fact.drop, fact.request)
+        await self.load_reopened(drop, outcome)
         return outcome
+
+    async def revert(self, drop: Drop, request: int) -> Outcome:
+        """Reverts a drop and, as the service does, loads the drops that it reopened."""
+        outcome = await self.loading.revert(drop, request)
+        await self.load_reopened(drop, outcome)
+        return outcome
+
+    async def load_reopened(self, opener: Drop, outcome: Outcome) -> list[DropRouted]:
+        """Loads what a drop with this outcome reopened; returns what was published for it."""
+        published: list[DropRouted] = []
+
+        async def publish(page: Sequence[DropRouted]) -> None:
+            published.extend(page)
+
+        if outcome.reopens or outcome.repeated:
+            await self.loading.publish_reopened(opener, publish)
+        for routed in published:
+            await self.bring(routed.drop, routed.request)
+        return published
 
     async def contract(self, table: str = "dev.users", **changes: Any) -> Outcome:
         return await self.loading.load(self.land_contract(table, **changes), attempt=1)

@@ -5,8 +5,10 @@ A few cases that people ask about, each in every order; tests/model has the law 
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -17,7 +19,8 @@ import pytest
 from headrace_loader.outcomes import Applied, Loaded, Rejected, Reverted, Superseded
 from headrace_shared.contract import Contract, OnReupload
 from headrace_shared.drop import Drop
-from headrace_shared.errors import TransientError
+from headrace_shared.errors import PermanentError, TransientError
+from headrace_shared.facts import DropRouted
 from headrace_shared.testing.builders import a_drop
 from tests.road import CONTRACT, EPOCH, Road
 
@@ -275,7 +278,7 @@ async def test_revert_takes_rows_out_and_replay_brings_them_back(road: Road) -> 
     for each in (kept, drop):
         await road.bring(each)
     reverted = await road.loading.revert(drop, request_at(50))
-    assert reverted == Reverted(2, 2, run=request_at(50))
+    assert reverted == Reverted(2, run=request_at(50), reopens=True)
     assert [row[0] for row in road.rows()] == [1]
     assert isinstance(await road.bring(drop), Reverted)
     await road.bring(drop, request=request_at(60))
@@ -285,14 +288,189 @@ async def test_revert_takes_rows_out_and_replay_brings_them_back(road: Road) -> 
     assert [row[0] for row in road.rows()] == [1, 2, 3]
 
 
-async def test_reverted_upsert_has_still_taken_away_what_it_replaced(road: Road) -> None:
+@pytest.mark.parametrize("late", [True, False])
+async def test_reverted_upsert_gives_the_earlier_values_back(road: Road, late: bool) -> None:
+    await road.contract(**DELETING)
+    earlier = road.land("dev/append/users/a.csv", "id,name\n1,a\n2,a\n3,a\n")
+    other = road.land("dev/append/users/other.csv", "id,name\n9,z\n")
+    upsert = road.land("dev/upsert/users/b.csv", "id,name,gone\n1,b,\n3,,true\n")
+    for drop in (other, upsert) if late else (other, earlier, upsert):
+        await road.bring(drop)
+    outcome = await road.loading.revert(upsert, request_at(50))
+    published = await road.load_reopened(upsert, outcome)
+    await road.bring(earlier)
+    assert names(road) == [(1, "a"), (2, "a"), (3, "a"), (9, "z")]
+    assert [one.drop.drop_id for one in published] == ([] if late else [earlier.drop_id])
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_reverted_truncate_gives_the_earlier_rows_back(road: Road, late: bool) -> None:
     await road.contract(**KEYED)
-    late = road.land("dev/append/users/a.csv", "id,name\n1,a\n2,a\n")
-    upsert = road.land("dev/upsert/users/b.csv", "id,name\n1,b\n")
-    await road.bring(upsert)
-    await road.loading.revert(upsert, request_at(50))
-    await road.bring(late)
-    assert names(road) == [(2, "a")]
+    drops = [
+        road.land("dev/append/users/a.csv", "id,name\n1,a\n"),
+        road.land("dev/truncate/users/b.csv", "id,name\n2,b\n"),
+        road.land("dev/upsert/users/c.csv", "id,name\n2,c\n3,c\n"),
+        road.land("dev/truncate/users/d.csv", "id,name\n4,d\n"),
+        road.land("dev/append/users/e.csv", "id,name\n5,e\n"),
+    ]
+    for drop in reversed(drops) if late else drops:
+        await road.bring(drop)
+    await road.revert(drops[3], request_at(50))
+    assert names(road) == [(2, "c"), (3, "c"), (5, "e")]
+    await road.revert(drops[1], request_at(51))
+    assert names(road) == [(1, "a"), (2, "c"), (3, "c"), (5, "e")]
+    await road.bring(drops[3], request=request_at(60))
+    assert names(road) == [(4, "d"), (5, "e")]
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_reverted_replacement_gives_the_version_before_it_back(
+    road: Road, late: bool
+) -> None:
+    await road.contract(on_reupload="replace")
+    versions = [
+        road.land("dev/append/users/same.csv", f"id,name\n1,{name}\n") for name in ("a", "b", "c")
+    ]
+    for drop in reversed(versions) if late else versions:
+        await road.bring(drop)
+    await road.revert(versions[2], request_at(50))
+    assert names(road) == [(1, "b")]
+    await road.revert(versions[1], request_at(51))
+    assert names(road) == [(1, "a")]
+
+
+async def test_reverted_first_version_lets_the_next_one_in_where_reuploads_are_rejected(
+    road: Road,
+) -> None:
+    await road.contract(on_reupload="reject")
+    first, second, third = (
+        road.land("dev/append/users/same.csv", f"id,name\n1,{name}\n") for name in ("a", "b", "c")
+    )
+    for drop in (first, second, third):
+        await road.bring(drop)
+    assert names(road) == [(1, "a")]
+    await road.revert(first, request_at(50))
+    assert names(road) == [(1, "b")]
+    await road.bring(first, request=request_at(60))
+    assert names(road) == [(1, "a")]
+
+
+async def test_reverted_contract_counts_as_never_landed(road: Road) -> None:
+    await road.contract()
+    before = road.land("dev/append/users/a.csv", "id,name\n1,a\n")
+    adding = road.land_contract(columns=[*CONTRACT["columns"], {"name": "note", "type": "text"}])
+    plain = road.land("dev/append/users/b.csv", "id,name\n2,b\n")
+    noted = road.land("dev/append/users/c.csv", "id,name,note\n3,c,n\n")
+    for drop in (before, adding, plain, noted):
+        await road.bring(drop)
+    reverted = await road.revert(adding, request_at(50))
+    assert isinstance(reverted, Reverted)
+    assert names(road) == [(1, "a"), (2, "b")]
+    outcome = await road.bring(noted)
+    assert isinstance(outcome, Rejected)
+    assert "note" in outcome.reason.message
+    await road.bring(adding, request=request_at(60))
+    assert names(road) == [(1, "a"), (2, "b"), (3, "c")]
+    assert road.scalar("select note from dev.users where id = 3") == "n"
+
+
+async def test_contract_whose_columns_a_view_uses_is_not_reverted(road: Road) -> None:
+    await road.contract()
+    adding = road.land_contract(columns=[*CONTRACT["columns"], {"name": "note", "type": "text"}])
+    await road.bring(adding)
+    drop = road.land("dev/append/users/a.csv", "id,note\n1,n\n")
+    await road.bring(drop)
+    with psycopg.connect(road.dsn) as connection:
+        connection.execute("create view dev.notes as select note from dev.users")
+    with pytest.raises(PermanentError) as refused:
+        await road.revert(adding, request_at(50))
+    assert refused.value.reason.code == "revert_refused"
+    assert "column note" in refused.value.reason.message
+    assert isinstance(await road.bring(adding), Applied)
+    assert road.scalar("select note from dev.users") == "n"
+
+
+@pytest.mark.parametrize("ended", ["rejected", "superseded"])
+async def test_every_outcome_can_be_reverted(road: Road, ended: str) -> None:
+    """A drop of which no row is in the table may get in when another one is reverted."""
+    await road.contract()
+    body = "id\nno number\n" if ended == "rejected" else "id\n1\n"
+    drop = road.land("dev/append/users/a.csv", body)
+    truncate = road.land("dev/truncate/users/b.csv", "id\n2\n")
+    for one in (truncate, drop) if ended == "superseded" else (drop, truncate):
+        await road.bring(one)
+    assert isinstance(await road.revert(drop, request_at(50)), Reverted)
+    await road.revert(truncate, request_at(51))
+    assert road.rows() == []
+
+
+async def test_a_late_contract_loads_each_drop_once_more(road: Road) -> None:
+    """Appends and upserts of one table, in any order: no upsert that takes the same keys reopens
+    anything."""
+    await road.contract(**KEYED)
+    adding = road.land_contract(
+        columns=[*CONTRACT["columns"], {"name": "note", "type": "text"}], **KEYED
+    )
+    drops = [
+        *(road.land(f"dev/append/users/a{n}.csv", f"id,name\n{n},a\n") for n in range(6)),
+        *(road.land(f"dev/upsert/users/u{n}.csv", f"id,name\n{n},u\n") for n in range(6)),
+    ]
+    for drop in drops:
+        await road.bring(drop)
+    published = await road.load_reopened(adding, await road.loading.load(adding, 1))
+    assert sorted(one.drop.drop_id for one in published) == [drop.drop_id for drop in drops]
+    assert road.scalar("select sum(reopenings) from headrace.ledger") == len(drops)
+    assert names(road) == [(n, "u") for n in range(6)]
+
+
+async def test_repeated_deliveries_publish_nothing(road: Road) -> None:
+    await road.contract(**KEYED)
+    adding = road.land_contract(
+        columns=[*CONTRACT["columns"], {"name": "note", "type": "text"}], **KEYED
+    )
+    drops = [road.land(f"dev/append/users/{n}.csv", f"id\n{n}\n") for n in range(5)]
+    for drop in drops:
+        await road.bring(drop)
+    await road.loading.load(adding, 1)
+    for drop in drops:
+        assert await _published(road, drop) == 0
+    assert await _published(road, adding) == 5
+    for drop in drops:
+        await road.loading.load(drop, 1)
+        assert await _published(road, drop) == 0
+    assert await _published(road, adding) == 0
+
+
+async def _published(road: Road, opener: Drop) -> int:
+    async def publish(page: Sequence[DropRouted]) -> None:
+        """The bus takes it."""
+
+    return await road.loading.publish_reopened(opener, publish)
+
+
+async def test_reopened_drops_are_published_again_where_publishing_failed(road: Road) -> None:
+    await road.contract()
+    adding = road.land_contract(columns=[*CONTRACT["columns"], {"name": "note", "type": "text"}])
+    drop = road.land("dev/append/users/a.csv", "id\n1\n")
+    await road.bring(drop)
+    await road.loading.load(adding, 1)
+
+    async def fails(page: Sequence[DropRouted]) -> None:
+        raise TransientError("the bus does not answer")
+
+    with pytest.raises(TransientError):
+        await road.loading.publish_reopened(adding, fails)
+    assert await _published(road, adding) == 1
+
+
+async def test_two_deliveries_of_one_opener_publish_once(road: Road) -> None:
+    await road.contract()
+    adding = road.land_contract(columns=[*CONTRACT["columns"], {"name": "note", "type": "text"}])
+    drop = road.land("dev/append/users/a.csv", "id\n1\n")
+    await road.bring(drop)
+    await road.loading.load(adding, 1)
+    counts = await asyncio.gather(*(_published(road, adding) for _ in range(4)))
+    assert sorted(counts) == [0, 0, 0, 1]
 
 
 async def test_revert_of_a_drop_that_is_still_on_its_way_waits(road: Road) -> None:
@@ -346,22 +524,20 @@ async def test_upsert_that_is_rejected_after_all_gives_its_keys_back(road: Road)
     assert names(road) == [(3, "a"), (4, "c")]
 
 
-async def test_revert_waits_for_a_drop_that_is_about_to_be_loaded_again(road: Road) -> None:
+async def test_drop_that_waits_to_be_loaded_again_is_reverted_at_once(road: Road) -> None:
     await road.contract()
+    adding = road.land_contract(columns=[*CONTRACT["columns"], {"name": "x", "type": "text"}])
     drop = road.land("dev/append/users/a.csv", "id\n1\n")
     await road.bring(drop)
-    with psycopg.connect(road.dsn) as connection:
-        connection.execute(
-            "update headrace.ledger set reopened_at = now() where drop_id = %s", [drop.drop_id]
-        )
-    with pytest.raises(TransientError):
-        await road.loading.revert(drop, request_at(50))
-    await road.bring(drop)
+    await road.loading.load(adding, 1)
+    assert road.scalar("select count(*) from headrace.ledger where reopened_at is not null") == 1
     assert isinstance(await road.loading.revert(drop, request_at(50)), Reverted)
+    assert road.rows() == []
+    assert isinstance(await road.bring(drop), Reverted)
     assert road.rows() == []
 
 
-async def test_older_replay_behind_an_revert_still_chooses_the_contract(road: Road) -> None:
+async def test_older_replay_behind_a_revert_still_chooses_the_contract(road: Road) -> None:
     await road.contract(allowed_operations=["schema", "truncate"])
     drop = road.land("dev/append/users/a.csv", "id\n1\n")
     await road.bring(drop)

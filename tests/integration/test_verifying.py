@@ -101,11 +101,9 @@ class Platform:
         routed = DropRouted(drop=drop, run=request, request=request)
         outcome = await self.road.loading.load(drop, 1, request)
         await self.tell(routed, event_of(outcome, routed, 1))
-        if outcome.reopens:
-            pages = [page async for page in self.road.loading.reopened(drop)]
-            for fact in (fact for page in pages for fact in page):
-                again = await self.road.loading.load(fact.drop, 1, fact.request)
-                await self.tell(fact, event_of(again, fact, 1))
+        for fact in await self.road.load_reopened(drop, outcome):
+            again = await self.road.loading.load(fact.drop, 1, fact.request)
+            await self.tell(fact, event_of(again, fact, 1))
 
     async def revert(self, drop: Drop, run: int) -> None:
         asked = RevertRequested(drop=drop, run=run)

@@ -16,10 +16,12 @@ Held = tuple[str | None, str | None, str | None, UUID]
 
 @dataclass(frozen=True)
 class Expected:
-    """The rows of a table, and the drops that do not fit their contract."""
+    """The rows of a table, the drops that do not fit their contract, and those that count as
+    never landed."""
 
     rows: Counter[Held]
     rejected: frozenset[UUID]
+    reverted: frozenset[UUID]
 
 
 def expected(landed: Sequence[Landed], requests: Mapping[UUID, Request]) -> Expected:
@@ -28,7 +30,12 @@ def expected(landed: Sequence[Landed], requests: Mapping[UUID, Request]) -> Expe
     Args:
         requests: the latest request for each drop that somebody asked for.
     """
-    ordered = sorted(landed, key=lambda one: one.drop_id)
+    reverted = frozenset(
+        one.drop_id for one in landed if one.drop_id in requests and requests[one.drop_id].reverts
+    )
+    ordered = sorted(
+        (one for one in landed if one.drop_id not in reverted), key=lambda one: one.drop_id
+    )
     contracts = _accepted(ordered)
     rows: list[Held] = []
     rejected: set[UUID] = set()
@@ -55,8 +62,7 @@ def expected(landed: Sequence[Landed], requests: Mapping[UUID, Request]) -> Expe
             brought = [row for row in last.values() if row[2] != "t"]
         later = [other for place, other in contracts if place > read_at and other != contract]
         rows += [(k, _left_of(v, later), d, one.drop_id) for k, v, d in brought]
-    gone = {drop_id for drop_id, request in requests.items() if request.reverts}
-    return Expected(Counter(row for row in rows if row[3] not in gone), frozenset(rejected))
+    return Expected(Counter(rows), frozenset(rejected), reverted)
 
 
 def _accepted(ordered: Sequence[Landed]) -> list[tuple[UUID, Contract]]:

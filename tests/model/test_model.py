@@ -13,6 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from headrace_loader import ledger, reopening, transaction
 from headrace_loader.ledger import Claim
+from headrace_loader.reopening import NOTHING_REOPENED, Reopened
 from headrace_loader.staging import Staging
 from headrace_loader.standing import Standing, standing
 from tests.model.bench import Bench, bench
@@ -80,7 +81,7 @@ async def forgets(*asked: Any) -> Claim:
     if isinstance(claimed, Claim):
         return replace(claimed, before=None)
     _, drop, _, request = asked
-    return Claim(claimed.run, ledger.contract_order(drop, request), reverted=False, before=None)
+    return Claim(claimed.run, ledger.contract_order(drop, request), before=None)
 
 
 async def sees_no_truncate(*asked: Any) -> Standing:
@@ -92,9 +93,18 @@ async def sees_no_upsert(self: Staging) -> None:
     """Keys that a later upsert has set are not left out."""
 
 
-async def opens_nothing(*_: Any, **__: Any) -> Sequence[Any]:
+async def opens_nothing(*_: Any, **__: Any) -> Reopened:
     """A contract that comes late changes nothing for those that were read before it."""
-    return ()
+    return NOTHING_REOPENED
+
+
+async def gives_nothing_back(*_: Any) -> int:
+    """What a reverted truncate or upsert had removed stays away."""
+    return 0
+
+
+async def notes_nothing(*_: Any) -> None:
+    """Nobody notes that a reopened drop was published: a repeated delivery publishes it again."""
 
 
 MUTANTS: dict[str, tuple[object, str, object, type[Machine]]] = {
@@ -102,6 +112,8 @@ MUTANTS: dict[str, tuple[object, str, object, type[Machine]]] = {
     "the truncate watermark": (transaction, "standing", sees_no_truncate, Plain),
     "the later upserts": (Staging, "leave_out_overtaken", sees_no_upsert, Plain),
     "the late contracts": (reopening, "misread", opens_nothing, Machine),
+    "the rows that come back": (reopening, "earlier", gives_nothing_back, Plain),
+    "the note of what was published": (reopening, "note_published", notes_nothing, Machine),
 }
 
 

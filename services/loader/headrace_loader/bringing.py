@@ -5,8 +5,8 @@ from __future__ import annotations
 from headrace_loader.data_testing import tested
 from headrace_loader.files import Rows
 from headrace_loader.ledger import Claim
-from headrace_loader.outcomes import Loaded, Reverted, Superseded
-from headrace_loader.placing import Placement, rowless_end
+from headrace_loader.outcomes import Loaded, Superseded
+from headrace_loader.placing import Placement
 from headrace_loader.staging import Staging
 from headrace_loader.standing import Standing
 from headrace_loader.transaction import LoadTransaction
@@ -20,7 +20,7 @@ async def bring(
     placement: Placement,
     standing: Standing,
     claim: Claim,
-) -> Loaded | Superseded | Reverted:
+) -> Loaded | Superseded:
     """Takes away what the drop takes away, and brings its rows in.
 
     Raises:
@@ -43,17 +43,21 @@ async def bring(
     found = await file.into(transaction, staged=True)
     found = await tested(transaction, staging, placement.contract.contract, file, found)
     await file.settle(found)
-    inserted = await _from_staging(staging, drop, placement)
-    if placement.rowless:
-        return rowless_end(standing, claim, found.rows)
+    inserted, keys = await _from_staging(staging, drop, placement)
+    if standing.replaced_by is not None:
+        return Superseded(standing.replaced_by, contract_id, keys, run=claim.run)
     gone = found.rows - inserted
-    return Loaded(found.rows, contract_id, gone, run=claim.run, aside=found.aside)
+    return Loaded(found.rows, contract_id, gone, run=claim.run, aside=found.aside, keys=keys)
 
 
-async def _from_staging(staging: Staging, drop: Drop, placement: Placement) -> int:
-    upsert = drop.action is Action.UPSERT
+async def _from_staging(
+    staging: Staging, drop: Drop, placement: Placement
+) -> tuple[int, str | None]:
+    """How many rows went in, and the fingerprint of the keys that an upsert takes."""
+    upsert, keys = drop.action is Action.UPSERT, None
     if upsert:
         await staging.keep_last_of_each_key()
+        keys = await staging.keys_fingerprint()
     if placement.leave_out_overtaken:
         await staging.leave_out_overtaken()
     if upsert:
@@ -61,4 +65,4 @@ async def _from_staging(staging: Staging, drop: Drop, placement: Placement) -> i
     inserted = 0 if placement.rowless else await staging.insert()
     if upsert:
         await staging.note_removed(all_keys=placement.rowless)
-    return inserted
+    return inserted, keys

@@ -43,7 +43,7 @@ async def put(connection: AsyncConnection[Any], drop: Drop, contract: Contract) 
         "insert into headrace.contracts "
         "(drop_id, db_name, table_name, contract, changes, accepted) "
         "values (%s, %s, %s, %s, '[]', false) "
-        "on conflict (drop_id) do update set refused_by_rows = false",
+        "on conflict (drop_id) do update set refused_by_rows = false, reverted = false",
         [
             drop.drop_id,
             drop.db_name,
@@ -77,7 +77,7 @@ async def judge(connection: AsyncConnection[Any], drop: Drop, before: Columns | 
     """Folds the chain anew and writes every verdict down."""
     cursor = await connection.execute(
         "select drop_id, contract, accepted from headrace.contracts where db_name = %s "
-        "and table_name = %s and not refused_by_rows order by drop_id",
+        "and table_name = %s and not refused_by_rows and not reverted order by drop_id",
         [drop.db_name, drop.table_name],
     )
     rows = await cursor.fetchall()
@@ -118,6 +118,14 @@ def _after(
     place: UUID, accepted: Collection[UUID], contracts: Mapping[UUID, Contract]
 ) -> list[Contract]:
     return [contracts[one] for one in sorted(accepted) if one > place]
+
+
+async def take_out(connection: AsyncConnection[Any], drop: Drop) -> None:
+    """Leaves a reverted contract out of the chain, as if it had never landed."""
+    await connection.execute(
+        "update headrace.contracts set reverted = true, accepted = false where drop_id = %s",
+        [drop.drop_id],
+    )
 
 
 async def refuse_for_its_rows(connection: AsyncConnection[Any], drop: Drop) -> None:

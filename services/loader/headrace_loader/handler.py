@@ -11,7 +11,13 @@ from headrace_loader.ends import event_of
 from headrace_loader.loading import Loading
 from headrace_shared.availability import Availability
 from headrace_shared.drop import Drop
-from headrace_shared.errors import AwayError, HeadraceError, NotNowError, TransientError
+from headrace_shared.errors import (
+    AwayError,
+    HeadraceError,
+    NotNowError,
+    PermanentError,
+    TransientError,
+)
 from headrace_shared.facts import (
     DropRouted,
     Fact,
@@ -69,7 +75,7 @@ class LoaderHandler:
         else:
             outcome = await self._loading.revert(asked.drop, asked.run)
         if outcome.reopens or outcome.repeated:
-            await self._route_reopened(asked.drop)
+            await self._publish_reopened(asked.drop)
         return [event_of(outcome, asked, message.receive_count)]
 
     def failed(self, message: Message, failure: Failure) -> Sequence[Fact]:
@@ -121,12 +127,12 @@ class LoaderHandler:
             # The load goes on: how it ends is published all the same, and tried again.
             _log.warning("facts.unpublished", final=False, error=str(error))
 
-    async def _route_reopened(self, drop: Drop) -> None:
-        """Told before the message is done: should this process die, it comes again, and they are
-        told again."""
-        async for page in self._loading.reopened(drop):
-            _log.info("drops.reopened", drops=len(page))
-            await self._bus.publish(page)
+    async def _publish_reopened(self, drop: Drop) -> None:
+        """Before the message is deleted: if this process ends first, the message is delivered
+        again, and what was not published by then is published."""
+        published = await self._loading.publish_reopened(drop, self._bus.publish)
+        if published:
+            _log.info("drops.reopened", drops=published)
 
 
 def _asked(message: Message) -> DropRouted | RevertRequested:
@@ -139,7 +145,7 @@ def _asked(message: Message) -> DropRouted | RevertRequested:
 
 
 def _reason(error: Exception) -> Reason:
-    if isinstance(error, TransientError):
+    if isinstance(error, TransientError | PermanentError):
         return error.reason
     return Reason(
         code="internal_error",

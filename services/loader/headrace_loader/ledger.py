@@ -61,7 +61,8 @@ _COMPLETE: Final[LiteralString] = """
     update headrace.ledger set outcome = %(outcome)s, rows_loaded = %(rows)s,
         rows_removed = %(rows_removed)s, rows_quarantined = %(rows_quarantined)s,
         told = %(told)s, contract_id = %(contract_id)s,
-        superseded_by = %(superseded_by)s, reason = %(reason)s, reopened_at = null,
+        superseded_by = %(superseded_by)s, reason = %(reason)s,
+        keys_fingerprint = %(keys)s, reopened_at = null, reopened_by = null,
         started_at = %(started_at)s, applied_at = clock_timestamp()
     where drop_id = %(drop_id)s returning started_at, applied_at
     """
@@ -94,11 +95,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A drop that this transaction brings to its end. `before`: the end it was at, if any."""
+    """A drop that this transaction ends. `before`: how it had ended already, if it had."""
 
     run: int
     contract_order: UUID
-    reverted: bool
     before: Outcome | None
 
 
@@ -138,17 +138,17 @@ async def claim(
     order = contract_order(drop, request)
     cursor = await connection.execute(_ENTER, _values(drop, started_at, request, order))
     if cursor.rowcount:
-        return Claim(request, order, reverted=False, before=None)
+        return Claim(request, order, before=None)
     entry = await find(connection, drop, lock=True)
     if entry is None:
         return Superseded(await _other_id(connection, drop), repeated=True)
     if entry.answers(request, order):
         return entry.outcome
-    if request > entry.request or order > entry.contract_order:
-        reverted = entry.reverted and request <= entry.request
-        run, order = await requested(connection, drop, request, order, reverted=reverted)
-        return Claim(run, order, reverted, entry.outcome)
-    return Claim(entry.run, entry.contract_order, entry.reverted, entry.outcome)
+    if request <= entry.request and order <= entry.contract_order:
+        return Claim(entry.run, entry.contract_order, entry.outcome)
+    stays_reverted = entry.reverted and request <= entry.request
+    run, order = await requested(connection, drop, request, order, reverted=stays_reverted)
+    return replace(entry.outcome, run=run) if stays_reverted else Claim(run, order, entry.outcome)
 
 
 async def requested(
@@ -195,15 +195,16 @@ def drop_of(row: dict[str, Any]) -> Drop:
 
 def ending(outcome: Outcome) -> dict[str, Any]:
     """What an end writes into the ledger."""
-    counted = outcome if isinstance(outcome, Loaded | Reverted) else None
+    loaded = outcome if isinstance(outcome, Loaded) else None
     aside = outcome.aside if isinstance(outcome, Loaded) else NOTHING_ASIDE
     return {
         "outcome": _OUTCOMES[type(outcome)],
-        "rows": counted.rows if counted else 0,
-        "rows_removed": counted.rows_removed if counted else 0,
+        "rows": loaded.rows if loaded else 0,
+        "rows_removed": outcome.rows_removed if isinstance(outcome, Loaded | Reverted) else 0,
         "rows_quarantined": aside.rows,
         "told": _jsonb(_findings(outcome).as_document()),
-        "contract_id": None if isinstance(outcome, Applied) else outcome.contract_id,
+        "contract_id": None if isinstance(outcome, Applied | Reverted) else outcome.contract_id,
+        "keys": outcome.keys if isinstance(outcome, Loaded | Superseded) else None,
         "superseded_by": outcome.by if isinstance(outcome, Superseded) else None,
         "reason": Jsonb(outcome.reason.model_dump()) if isinstance(outcome, Rejected) else None,
     }
@@ -262,19 +263,25 @@ def _ended(row: dict[str, Any]) -> Outcome:
     run, contract_id = row["run"], row["contract_id"]
     match row["outcome"]:
         case "superseded":
-            return Superseded(row["superseded_by"], contract_id, repeated=True, run=run)
+            by, keys = row["superseded_by"], row["keys_fingerprint"]
+            return Superseded(by, contract_id, keys, repeated=True, run=run)
         case "rejected":
             reason = Reason.model_validate(row["reason"])
             return Rejected(reason, contract_id, repeated=True, run=run)
         case "reverted":
-            rows, removed = row["rows_loaded"], row["rows_removed"]
-            return Reverted(removed, rows, contract_id, repeated=True, run=run)
+            return Reverted(row["rows_removed"], repeated=True, run=run)
     if row["action"] == Action.SCHEMA:
         return Applied(tuple(row["changes"] or ()), repeated=True, run=run)
     found = Findings.of_document(row["told"])
     aside = Aside(row["rows_quarantined"], found.bad_rows, found.tests)
     return Loaded(
-        row["rows_loaded"], contract_id, row["rows_removed"], aside, repeated=True, run=run
+        row["rows_loaded"],
+        contract_id,
+        row["rows_removed"],
+        aside,
+        row["keys_fingerprint"],
+        repeated=True,
+        run=run,
     )
 
 

@@ -6,7 +6,7 @@ inside it are the locks, the ledger, the rows, and the commit.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -17,7 +17,7 @@ from headrace_loader.batching import Batches
 from headrace_loader.bringing import bring
 from headrace_loader.files import Files, Rows
 from headrace_loader.ledger import Claim
-from headrace_loader.outcomes import Applied, Loaded, Outcome, Rejected, Reverted, Superseded
+from headrace_loader.outcomes import Applied, Outcome, Rejected, Reverted, Superseded
 from headrace_loader.own_contracts import OwnContracts
 from headrace_loader.pace import Verdict
 from headrace_loader.placing import Placement, place
@@ -123,10 +123,17 @@ class Loading:
             return outcome
 
     async def revert(self, drop: Drop, request: int) -> Outcome:
-        """Takes the rows of a drop out of its table; what the drop took away stays away.
+        """Reverts a drop: from now on it counts as never landed.
+
+        Its rows leave the table. The drops whose rows it had removed, replaced or kept out are
+        reopened, and so are those that were read under it, where it is a contract.
+
+        Args:
+            request: the moment of the request, in milliseconds since the epoch.
 
         Raises:
             TransientError: nothing was changed; the drop may still be on its way here.
+            PermanentError: the table cannot take the shape that it had without the contract.
         """
         async with (
             self._slots.of(drop.table),
@@ -137,19 +144,20 @@ class Loading:
                 raise TransientError(f"the drop {drop.drop_id} has not been loaded yet")
             if request <= entry.request:
                 return entry.outcome
-            if entry.reopened:
-                raise TransientError(f"the drop {drop.drop_id} is about to be loaded again")
             run = await transaction.requested(request)
-            if not isinstance(entry.outcome, Loaded):
+            if isinstance(entry.outcome, Reverted):
                 return await transaction.finish(replace(entry.outcome, run=run))
-            before = entry.outcome
-            await transaction.take_out()
-            reverted = Reverted(before.rows, before.rows, before.contract_id, run=run)
-            return await transaction.finish(reverted)
+            claim = Claim(run, entry.contract_order, entry.outcome)
+            if drop.action is Action.SCHEMA:
+                return await _revert_contract(transaction, drop, claim)
+            reverted = Reverted(await transaction.undo(claim), run=run)
+            return await _end(transaction, claim, reverted)
 
-    def reopened(self, drop: Drop) -> AsyncIterator[list[DropRouted]]:
-        """The drops of the drop's table that wait to be loaded again, in pages."""
-        return self._warehouse.reopened(drop)
+    async def publish_reopened(
+        self, opener: Drop, publish: Callable[[Sequence[DropRouted]], Awaitable[None]]
+    ) -> int:
+        """Publishes each drop that `opener` reopened, once; returns how many."""
+        return await self._warehouse.publish_reopened(opener, publish)
 
     async def _load_alone(self, drop: Drop, attempt: int, request: int) -> Outcome:
         entry, order = await self._warehouse.entry(drop), ledger.contract_order(drop, request)
@@ -233,8 +241,7 @@ class Loading:
             if not isinstance(claim, Claim):
                 return claim
             outcome = await _judged(transaction, this.drop, wanted)
-            outcome = replace(outcome, run=claim.run)
-            return await transaction.finish(outcome)
+            return await _finish(transaction, claim, replace(outcome, run=claim.run))
 
     def _refuse_forbidden_tests(self, drop: Drop, contract: Contract) -> None:
         for test in contract.tests:
@@ -347,7 +354,32 @@ def _rejection(refused: CopyRefusedError) -> PermanentError:
 
 async def _end(transaction: LoadTransaction, claim: Claim, outcome: Outcome) -> Outcome:
     opened = await transaction.reopen_dependents(claim, outcome)
-    return replace(await transaction.finish(outcome), reopens=opened)
+    return await _finish(transaction, claim, replace(outcome, reopens=opened))
+
+
+async def _finish(transaction: LoadTransaction, claim: Claim, outcome: Outcome) -> Outcome:
+    # Another delivery of this drop may have reopened drops and ended before they were published.
+    reopens = outcome.reopens or claim.before is not None
+    return await transaction.finish(replace(outcome, reopens=reopens))
+
+
+async def _revert_contract(transaction: LoadTransaction, drop: Drop, claim: Claim) -> Outcome:
+    assert claim.before is not None
+    try:
+        opened = await transaction.revert_contract(claim.before)
+    except DdlRefusedError as refused:
+        raise PermanentError(_revert_refused(drop, refused)) from refused
+    return await _finish(transaction, claim, Reverted(run=claim.run, reopens=opened))
+
+
+def _revert_refused(drop: Drop, refused: DdlRefusedError) -> Reason:
+    return Reason(
+        code="revert_refused",
+        message=f"The contract of {drop.table} cannot be reverted, because the table cannot take "
+        f"the shape that it had without this contract: {refused}.",
+        remedy="Change what prevents it (rows that were not loaded by Headrace, or a view on a "
+        "column of the contract), and revert the drop again.",
+    )
 
 
 def _refused_by_rows(drop: Drop, refused: DdlRefusedError) -> Reason:

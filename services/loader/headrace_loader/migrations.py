@@ -146,6 +146,21 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     update headrace.contracts set contract = contract - 'on_reupload'
         where contract ->> 'on_reupload' = 'append';
     """,
+    # Each reopening is published once, by the drop that caused it (docs/adr/0012-reprocessing.md).
+    """
+    alter table headrace.ledger
+        add column reopened_by uuid,
+        add column reopening_published_at timestamptz,
+        add column reopenings bigint not null default 0,
+        add column keys_fingerprint text;
+    -- Which keys these took was not recorded.
+    update headrace.ledger set keys_fingerprint = 'unknown'
+        where action = 'upsert' and outcome in ('loaded', 'superseded');
+    drop index headrace.ledger_reopened;
+    create index ledger_unpublished on headrace.ledger (reopened_by, drop_id)
+        where reopened_at is not null and reopening_published_at is null;
+    alter table headrace.contracts add column reverted boolean not null default false;
+    """,
 )
 
 _LOCK: Final = 0x68656164_72616365 >> 1

@@ -46,12 +46,13 @@ class _Ended:
 class Loaded(_Ended):
     """The rows are committed. `rows_removed`: of them, those that are not in the table because
     rows of later drops, or later rows of the same file, have taken their place. `aside`: what is in
-    the quarantine instead."""
+    the quarantine instead. `keys`: the fingerprint of the keys that an upsert took."""
 
     rows: int
     contract_id: UUID | None
     rows_removed: int = 0
     aside: Aside = NOTHING_ASIDE
+    keys: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +64,19 @@ class Applied(_Ended):
 
 @dataclass(frozen=True, slots=True)
 class Superseded(_Ended):
-    """A later drop had overtaken this one: none of its rows is loaded."""
+    """A later drop had overtaken this one: none of its rows is loaded. `keys`: the fingerprint of
+    the keys that an upsert took all the same, because a later version of its file replaced it."""
 
     by: UUID
     contract_id: UUID | None = field(default=None, compare=False)
+    keys: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Reverted(_Ended):
-    """Somebody had the rows of the drop taken out."""
+    """The drop counts as never landed. `rows_removed`: how many rows of it left the table."""
 
-    rows_removed: int
-    rows: int = 0
-    contract_id: UUID | None = field(default=None, compare=False)
+    rows_removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

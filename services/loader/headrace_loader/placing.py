@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from headrace_loader.ledger import Claim
-from headrace_loader.outcomes import Rejected, Reverted, Superseded
+from headrace_loader.outcomes import Rejected, Superseded
 from headrace_loader.standing import Standing, StoredContract
 from headrace_shared.contract import Contract, OnReupload
 from headrace_shared.drop import Action, Drop
@@ -26,7 +26,8 @@ class Placement:
         shape: the one that the table has the shape of.
         carried: the columns whose values reach the table, with the types that they pass through.
         staged: they go through a staging table, else straight into the table.
-        rowless: none of them goes in, but what the drop takes away it takes away.
+        rowless: none of them goes in, for a later version of the file replaced them; what the
+            drop takes away it takes away.
         leave_out_overtaken: keys that a later upsert has set are left out.
         replace_versions: rows of earlier versions of the same key give way.
     """
@@ -40,9 +41,7 @@ class Placement:
     replace_versions: bool
 
 
-def place(
-    drop: Drop, standing: Standing, claim: Claim
-) -> Placement | Superseded | Reverted | Rejected:
+def place(drop: Drop, standing: Standing, claim: Claim) -> Placement | Superseded | Rejected:
     """Where the rows go, or why none of them goes anywhere.
 
     Args:
@@ -57,9 +56,8 @@ def place(
     if refusal is not None:
         return Rejected(refusal, stored.contract_id, run=claim.run)
     if standing.replaced_by is not None and drop.action is Action.APPEND:
-        return rowless_end(standing, claim, rows=0)
-    # A reverted file is read all the same: whether it would be rejected bears on others.
-    rowless = claim.reverted or standing.replaced_by is not None
+        return Superseded(standing.replaced_by, stored.contract_id, run=claim.run)
+    rowless = standing.replaced_by is not None
     upsert, shape = drop.action is Action.UPSERT, in_force.contract
     overtaken = standing.later_upserts and bool(shape.primary_key)
     passing = carried(types_of(stored.contract), standing.later)
@@ -81,18 +79,6 @@ def place(
         replace_versions=stored.contract.on_reupload_of(drop) is OnReupload.REPLACE
         and standing.earlier_version is not None,
     )
-
-
-def rowless_end(standing: Standing, claim: Claim, rows: int) -> Superseded | Reverted:
-    """The end of a drop none of whose rows goes in.
-
-    Args:
-        rows: how many the file has.
-    """
-    contract_id = standing.contract.contract_id if standing.contract else None
-    if standing.replaced_by is not None:
-        return Superseded(standing.replaced_by, contract_id, run=claim.run)
-    return Reverted(rows, rows, contract_id, run=claim.run)
 
 
 def _same_shape(contract: Contract, shape: Contract) -> bool:

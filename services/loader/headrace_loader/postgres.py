@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -169,12 +169,26 @@ class PostgresWarehouse:
                 )
                 yield SharedLoad(connection, drops)
 
-    async def reopened(self, drop: Drop) -> AsyncIterator[list[DropRouted]]:
-        """The drops of a table that wait to be loaded again, in pages."""
-        with warehouse_errors("reading the ledger"):
-            async with self._pool.connection() as connection:
-                async for page in reopening.reopened(connection, drop):
-                    yield page
+    async def publish_reopened(
+        self, opener: Drop, publish: Callable[[Sequence[DropRouted]], Awaitable[None]]
+    ) -> int:
+        """Publishes the drops that `opener` reopened, as far as they are not published yet;
+        returns how many.
+
+        Args:
+            publish: returns when all of a page are accepted. A page is noted as published after
+                that: if this process ends before, they are published again.
+        """
+        published = 0
+        while True:
+            with warehouse_errors("publishing reopened drops"):
+                async with self._pool.connection() as connection, connection.transaction():
+                    page = await reopening.unpublished(connection, opener)
+                    if not page:
+                        return published
+                    await publish(page)
+                    await reopening.note_published(connection, opener, page)
+            published += len(page)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection[Any]]:

@@ -38,11 +38,11 @@ _ASIDE: Final = sql.Identifier("pg_temp", "rebuilt")
 _DROPS: Final[LiteralString] = """
     select * from headrace.ledger as entry
     where db_name = %(db_name)s and table_name = %(table_name)s and action <> 'schema'
-      and (outcome in ('loaded', 'reverted') or (outcome = 'superseded' and action = 'upsert'))
+      and (outcome = 'loaded' or (outcome = 'superseded' and action = 'upsert'))
       and drop_id >= coalesce((
         select drop_id from headrace.ledger
         where db_name = %(db_name)s and table_name = %(table_name)s
-          and action = 'truncate' and outcome in ('loaded', 'reverted')
+          and action = 'truncate' and outcome = 'loaded'
         order by drop_id desc limit 1), '00000000-0000-0000-0000-000000000000')
       and not exists (select from rebuilt_drops as done
         where done.drop_id = entry.drop_id and done.applied_at = entry.applied_at)
@@ -200,7 +200,7 @@ class Rebuild:
 
     async def _bring(self, one: _Table, row: dict[str, Any]) -> None:
         drop = drop_of(row)
-        claim = Claim(row["run"], row["contract_order"], row["reverted"], before=None)
+        claim = Claim(row["run"], row["contract_order"], before=None)
         met = await standing(self._connection, drop, claim.contract_order)
         placed = place(drop, met, claim)
         if isinstance(placed, Placement):

@@ -1,9 +1,14 @@
-"""Opens drops again that were decided before all was known: their rows stay until they are loaded
-again, in one transaction that takes the old rows out and brings the new ones in."""
+"""Reopens drops whose outcome was decided before everything that it depends on was known.
+
+The rows of a reopened drop stay until it is loaded again, in one transaction that deletes its old
+rows and inserts its new ones. Which drops are reopened, and why so few, is in
+docs/adr/0012-reprocessing.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
@@ -11,143 +16,212 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from headrace_loader.ledger import drop_of
-from headrace_shared.drop import Drop
+from headrace_loader.locks import hash_key
+from headrace_shared.drop import Action, Drop
 from headrace_shared.facts import DropRouted
 from headrace_shared.tracing import traceparent
 
-PAGE_ROWS: Final = 500
+PAGE_DROPS: Final = 100
+_IDLE: Final = "30s"
+"""A publisher that hangs for longer loses its transaction, and with it the lock."""
+
+# What is open already waits for its one load: it is not opened twice.
+_REOPEN: Final[LiteralString] = """
+    with wanted as materialized ({}), opened as (
+        update headrace.ledger as entry
+        set reopened_at = clock_timestamp(), reopened_by = %(opener)s,
+            reopening_published_at = null, reopenings = reopenings + 1,
+            run = headrace.run_after(run)
+        from wanted where entry.drop_id = wanted.drop_id and entry.reopened_at is null
+        returning entry.drop_id
+    )
+    select wanted.drop_id, opened.drop_id is not null from wanted left join opened using (drop_id)
+    """
 
 _MISREAD: Final[LiteralString] = """
-    update headrace.ledger as entry
-    set reopened_at = clock_timestamp(), run = headrace.run_after(run)
+    select drop_id from headrace.ledger
     where db_name = %(db_name)s and table_name = %(table_name)s
-      and action <> 'schema' and drop_id <> %(drop_id)s
+      and action <> 'schema' and outcome <> 'reverted' and drop_id <> %(opener)s
       and (%(all)s or contract_order > %(first)s)
       and contract_id is distinct from headrace.contract_of(db_name, table_name, contract_order)
-      -- A drop for which no contract came in time was told so; a contract that landed after it
-      -- does not bring it back.
+      -- A drop for which no contract came in time was rejected; a contract that landed after it
+      -- does not change that.
       and (contract_id is not null or contract_order > %(first)s)
-    returning drop_id
     """
 
 _REREAD: Final[LiteralString] = """
-    update headrace.ledger
-    set reopened_at = clock_timestamp(), run = headrace.run_after(run)
+    select drop_id from headrace.ledger
     where db_name = %(db_name)s and table_name = %(table_name)s
       and action <> 'schema' and outcome = 'loaded' and contract_id = any(%(contracts)s)
     """
 
+# The earlier drops of the table back to the truncate before this drop: after a truncate all that
+# had rows, after an upsert those that lost some.
 _EARLIER: Final[LiteralString] = """
-    update headrace.ledger as entry
-    set reopened_at = clock_timestamp(), run = headrace.run_after(run)
+    select drop_id from headrace.ledger
     where db_name = %(db_name)s and table_name = %(table_name)s
-      and action <> 'schema' and outcome <> 'rejected' and drop_id < %(drop_id)s
+      and action <> 'schema' and drop_id < %(opener)s
+      and case when %(all)s then outcome in ('loaded', 'superseded')
+               else outcome = 'loaded' and rows_removed > 0 end
       and drop_id >= coalesce((
         select drop_id from headrace.ledger
         where db_name = %(db_name)s and table_name = %(table_name)s
-          and action = 'truncate' and outcome in ('loaded', 'reverted') and drop_id < %(drop_id)s
+          and action = 'truncate' and outcome = 'loaded' and drop_id < %(opener)s
         order by drop_id desc limit 1), %(nil)s)
     """
 
 _OTHER_VERSIONS: Final[LiteralString] = """
-    update headrace.ledger as entry
-    set reopened_at = clock_timestamp(), run = headrace.run_after(run)
-    where bucket = %(bucket)s and key = %(key)s and (
-        (%(rejected)s and superseded_by = %(drop_id)s)
-        or (%(gives_back)s and drop_id < %(drop_id)s and outcome <> 'rejected')
-        or (drop_id > %(drop_id)s and outcome in ('loaded', 'reverted')
-            and (select contract ->> 'on_reupload' = 'reject' from headrace.contracts
-                  where contracts.drop_id = entry.contract_id)))
+    select drop_id from (
+        select drop_id, outcome, reason ->> 'code' as code,
+            (select headrace.on_reupload(contract, key) from headrace.contracts
+              where contracts.drop_id = contract_id) as policy
+        from headrace.ledger where bucket = %(bucket)s and key = %(key)s
+    ) as version, (
+        select
+            (select headrace.on_reupload(contract, %(key)s) from headrace.contracts
+              where drop_id = %(replaced_under)s) as replaced,
+            (select headrace.on_reupload(contract, %(key)s) from headrace.contracts
+              where drop_id = %(replaces_under)s) as replaces
+    ) as own
+    where (drop_id < %(opener)s and outcome in ('loaded', 'superseded')
+            and replaced = 'replace' and replaces is distinct from 'replace')
+        or (drop_id > %(opener)s and %(arrives)s and outcome = 'loaded' and policy = 'reject')
+        or (drop_id > %(opener)s and %(reverted)s and outcome = 'rejected' and code = 'reuploaded')
     """
 
-_VERDICTS: Final[LiteralString] = """
-    update headrace.ledger
-    set reopened_at = clock_timestamp(), run = headrace.run_after(run)
-    where drop_id = any(%(contracts)s)
-    """
+_VERDICTS: Final[LiteralString] = "select unnest(%(contracts)s::uuid[]) as drop_id"
 
-_REOPENED: Final[LiteralString] = """
+# The latest first: an upsert that takes other keys now is loaded before the drops that get rows
+# back from it, which are open still.
+_UNPUBLISHED: Final[LiteralString] = """
     select * from headrace.ledger
-    where db_name = %(db_name)s and table_name = %(table_name)s
-      and reopened_at is not null and drop_id > %(after)s
-    order by drop_id limit %(limit)s
+    where reopened_by = %(opener)s and reopened_at is not null and reopening_published_at is null
+    order by drop_id desc limit %(limit)s
+    """
+
+_NOTE_PUBLISHED: Final[LiteralString] = """
+    update headrace.ledger set reopening_published_at = clock_timestamp()
+    from unnest(%(drop_ids)s::uuid[], %(runs)s::bigint[]) as published (drop_id, run)
+    where ledger.drop_id = published.drop_id and ledger.run = published.run
+      and reopened_by = %(opener)s
     """
 
 _NIL: Final = UUID(int=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """The drops that have to be loaded again; `opened`: how many of them were not open before."""
+
+    drop_ids: tuple[UUID, ...]
+    opened: int
+
+
+NOTHING_REOPENED: Final = Reopened((), 0)
+
+
 async def misread(
     connection: AsyncConnection[Any], drop: Drop, changed: UUID, *, first: bool
-) -> Sequence[UUID]:
-    """Opens the drops of a table that were read under a contract that is not theirs any more.
+) -> Reopened:
+    """Reopens the drops of a table that were read under a contract that is not theirs any more.
 
     Args:
-        drop: the schema drop that is being applied.
-        changed: the earliest contract that was accepted or refused just now.
+        drop: the schema drop that is being applied or reverted.
+        changed: the earliest contract that was accepted, refused or reverted just now.
         first: the table's first contract is another one now.
     """
-    cursor = await connection.execute(
-        _MISREAD, _table(drop) | {"drop_id": drop.drop_id, "first": changed, "all": first}
+    return await _reopen(
+        connection, drop, _MISREAD, _table(drop) | {"first": changed, "all": first}
     )
-    return [drop_id for (drop_id,) in await cursor.fetchall()]
 
 
-async def reread(connection: AsyncConnection[Any], drop: Drop, contracts: Sequence[UUID]) -> bool:
-    """Opens the drops of a table that were read under these contracts: their values pass through
+async def reread(
+    connection: AsyncConnection[Any], drop: Drop, contracts: Sequence[UUID]
+) -> Reopened:
+    """Reopens the drops of a table that were read under these contracts: their values pass through
     another chain now."""
     if not contracts:
-        return False
-    cursor = await connection.execute(_REREAD, _table(drop) | {"contracts": list(contracts)})
-    return bool(cursor.rowcount)
+        return NOTHING_REOPENED
+    return await _reopen(connection, drop, _REREAD, _table(drop) | {"contracts": list(contracts)})
 
 
-async def verdicts(connection: AsyncConnection[Any], contracts: Sequence[UUID]) -> None:
-    """Opens schema drops whose verdict has changed: their end has to be told anew."""
-    await connection.execute(_VERDICTS, {"contracts": list(contracts)})
+async def verdicts(connection: AsyncConnection[Any], drop: Drop, contracts: Sequence[UUID]) -> None:
+    """Reopens schema drops whose verdict has changed: their outcome is another one now."""
+    await _reopen(connection, drop, _VERDICTS, {"contracts": list(contracts)})
 
 
-async def earlier(connection: AsyncConnection[Any], drop: Drop) -> bool:
-    """Opens what a drop had taken rows from, back to the truncate before it."""
-    cursor = await connection.execute(
-        _EARLIER, _table(drop) | {"drop_id": drop.drop_id, "nil": _NIL}
-    )
-    return bool(cursor.rowcount)
+async def earlier(connection: AsyncConnection[Any], drop: Drop) -> int:
+    """Reopens the earlier drops whose rows this one had removed; returns how many."""
+    values = _table(drop) | {"all": drop.action is Action.TRUNCATE, "nil": _NIL}
+    return (await _reopen(connection, drop, _EARLIER, values)).opened
 
 
 async def other_versions(
-    connection: AsyncConnection[Any], drop: Drop, *, rejected: bool, gives_back: bool
-) -> bool:
-    """Opens the versions of the drop's key whose end hangs on this one: later ones that would
-    have been turned away, had it come first, and earlier ones that it does not replace any more.
+    connection: AsyncConnection[Any],
+    drop: Drop,
+    *,
+    arrives: bool,
+    reverted: bool,
+    replaced_under: UUID | None,
+    replaces_under: UUID | None,
+) -> int:
+    """Reopens the versions of the drop's key whose outcome depends on this one; returns how many.
 
     Args:
-        rejected: how it ended.
-        gives_back: it may have taken rows of earlier versions away, and does not any more.
+        arrives: the drop counts from now on: later versions may be rejected for it.
+        reverted: it does not count any more: later versions may not be rejected for it.
+        replaced_under: the contract under which it replaced earlier versions before, if it did.
+        replaces_under: the same of now.
     """
-    cursor = await connection.execute(
-        _OTHER_VERSIONS,
+    values = {
+        "bucket": drop.bucket,
+        "key": drop.key,
+        "arrives": arrives,
+        "reverted": reverted,
+        "replaced_under": replaced_under,
+        "replaces_under": replaces_under,
+    }
+    return (await _reopen(connection, drop, _OTHER_VERSIONS, values)).opened
+
+
+async def unpublished(connection: AsyncConnection[Any], opener: Drop) -> list[DropRouted]:
+    """A page of the drops that `opener` reopened and that were not published yet.
+
+    Two deliveries of one opener wait here for one another, until the transaction ends: so each
+    reopening is published once, and again only where a publisher died before it noted that.
+    """
+    await connection.execute(
+        "select set_config('idle_in_transaction_session_timeout', %s, true), "
+        "pg_advisory_xact_lock(%s)",
+        [_IDLE, hash_key(f"reopened by {opener.drop_id}")],
+    )
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_UNPUBLISHED, {"opener": opener.drop_id, "limit": PAGE_DROPS})
+        return [_routed(row) for row in await cursor.fetchall()]
+
+
+async def note_published(
+    connection: AsyncConnection[Any], opener: Drop, page: Sequence[DropRouted]
+) -> None:
+    """Notes that these reopened drops were published."""
+    await connection.execute(
+        _NOTE_PUBLISHED,
         {
-            "bucket": drop.bucket,
-            "key": drop.key,
-            "drop_id": drop.drop_id,
-            "rejected": rejected,
-            "gives_back": gives_back,
+            "opener": opener.drop_id,
+            "drop_ids": [one.drop.drop_id for one in page],
+            "runs": [one.run for one in page],
         },
     )
-    return bool(cursor.rowcount)
 
 
-async def reopened(connection: AsyncConnection[Any], drop: Drop) -> AsyncIterator[list[DropRouted]]:
-    """The drops of a table that wait to be loaded again, in pages, as the facts that say so."""
-    after = _NIL
-    while True:
-        async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(_REOPENED, _table(drop) | {"after": after, "limit": PAGE_ROWS})
-            rows = await cursor.fetchall()
-        if not rows:
-            return
-        yield [_routed(row) for row in rows]
-        after = rows[-1]["drop_id"]
+async def _reopen(
+    connection: AsyncConnection[Any], opener: Drop, wanted: LiteralString, values: dict[str, Any]
+) -> Reopened:
+    cursor = await connection.execute(
+        _REOPEN.replace("{}", wanted), values | {"opener": opener.drop_id}
+    )
+    rows = await cursor.fetchall()
+    return Reopened(tuple(drop_id for drop_id, _ in rows), sum(opened for _, opened in rows))
 
 
 def _table(drop: Drop) -> dict[str, Any]:

@@ -34,7 +34,8 @@ _FIT: Final[LiteralString] = """
       and drop_id = headrace.contract_of(%(db_name)s, %(table_name)s, %(first)s)
       and not exists (select from headrace.ledger
         where db_name = %(db_name)s and table_name = %(table_name)s
-          and action in ('truncate', 'upsert') and drop_id > %(first)s and outcome <> 'rejected')
+          and action in ('truncate', 'upsert') and drop_id > %(first)s
+          and outcome not in ('rejected', 'reverted'))
       and not exists (select from headrace.contracts
         where db_name = %(db_name)s and table_name = %(table_name)s and accepted
           and contract ->> 'on_reupload' <> 'append')

@@ -106,6 +106,19 @@ class Staging:
         )
         await self._connection.execute(sql.SQL("analyze {}").format(STAGED))
 
+    async def keys_fingerprint(self) -> str:
+        """Names the set of the staged keys: the key's columns, how many keys, and the sums of two
+        64-bit hashes of them. Equal fingerprints of two loads of one drop mean equal keys."""
+        cursor = await self._connection.execute(
+            sql.SQL(
+                "select count(*), coalesce(sum(hashtextextended(key, 0)), 0), "
+                "coalesce(sum(hashtextextended(key, 1)), 0) "
+                "from (select jsonb_build_array({keys})::text as key from {staged}) as one"
+            ).format(keys=sql.SQL(", ").join(self._own_keys), staged=STAGED)
+        )
+        sums = await cursor.fetchone() or ()
+        return " ".join([",".join(self._contract.primary_key), *map(str, sums)])
+
     async def places(self, lines: Sequence[int]) -> dict[int, int]:
         """The places of staged rows among all that are staged, counted from 0.
 

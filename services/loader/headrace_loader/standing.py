@@ -34,16 +34,16 @@ _STANDING: Final[LiteralString] = """
     )
     select
         (select drop_id from here where action = 'truncate' and drop_id > %(drop_id)s
-            and outcome in ('loaded', 'reverted')
+            and outcome = 'loaded'
           order by drop_id desc limit 1) as overtaken_by,
         exists (select from here where drop_id > %(drop_id)s
             and action <> 'schema' and outcome = 'loaded') as later_rows,
         exists (select from here where action = 'upsert' and drop_id > %(drop_id)s
-            and outcome <> 'rejected') as later_upserts,
+            and outcome not in ('rejected', 'reverted')) as later_upserts,
         (select drop_id from versions where drop_id > %(drop_id)s
-            and outcome in ('loaded', 'reverted') and on_reupload = 'replace'
+            and outcome = 'loaded' and on_reupload = 'replace'
           order by drop_id desc limit 1) as replaced_by,
-        (select drop_id from versions where drop_id < %(drop_id)s
+        (select drop_id from versions where drop_id < %(drop_id)s and outcome <> 'reverted'
           order by drop_id limit 1) as earlier_version,
         in_force.drop_id as in_force_id, in_force.contract as in_force,
         own.drop_id as contract_id, own.contract as contract,
@@ -76,7 +76,8 @@ class Standing:
         later_rows: drops that landed after it are loaded already.
         later_upserts: upserts among them.
         replaced_by: a later version of its key that replaces earlier ones.
-        earlier_version: the first version of its key, if that is another drop; however it ended.
+        earlier_version: the first version of its key that was not reverted, if that is another
+            drop; however else it ended.
         contract: the one of the drop's place; None as long as the table has none.
         later: the accepted ones after it, of which the last one is in force.
         in_force: the one that the table has the shape of.

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
-from uuid import UUID
 
 from psycopg import AsyncConnection, sql
 
@@ -16,8 +15,10 @@ from headrace_loader import chain, ledger, reopening, staging, table
 from headrace_loader.chain import Change
 from headrace_loader.copying import copy_statement
 from headrace_loader.csv_stream import END_MARKER_GONE, without_end_marker
+from headrace_loader.effects import gives_rows_back, replaced_under, took_effect
 from headrace_loader.ledger import Claim
-from headrace_loader.outcomes import Loaded, Outcome, Rejected, Reverted, Superseded
+from headrace_loader.outcomes import Applied, Outcome, Reverted
+from headrace_loader.reopening import NOTHING_REOPENED, Reopened
 from headrace_loader.row_tests import StagedRows
 from headrace_loader.sifting.batches import BadRecord
 from headrace_loader.sifting.copying import Passed, Reading, Sift, Sifted
@@ -30,7 +31,7 @@ from headrace_loader.testing_rows import DEFAULT_RULES, TestRules, run_tests
 from headrace_shared.contract import Column, Contract
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import OutOfTimeError, TransientError
-from headrace_shared.evolution import reshape
+from headrace_shared.evolution import Columns, reshape
 from headrace_shared.facts import now
 from headrace_shared.file_formats import CsvFormat
 from headrace_shared.identifiers import LINEAGE_COLUMN
@@ -88,7 +89,7 @@ class LoadTransaction:
         return await ledger.find(self._connection, self._drop, lock=True)
 
     async def requested(self, request: int) -> int:
-        """Notes that the drop is to be reverted; answers with its run."""
+        """Notes the request to revert the drop; returns its run."""
         run, _ = await ledger.requested(
             self._connection, self._drop, request, self._drop.drop_id, reverted=True
         )
@@ -98,11 +99,12 @@ class LoadTransaction:
         """What the drop meets; holds still until the end, for the lock is taken."""
         return await standing(self._connection, self._drop, claim.contract_order)
 
-    async def undo(self, claim: Claim) -> None:
-        """Takes the rows of the drop's run before this one out."""
-        if not _took_effect(self._drop, claim.before):
-            return
-        await self._connection.execute(
+    async def undo(self, claim: Claim) -> int:
+        """Deletes the rows of the drop's earlier run, and its removed keys; returns how many rows
+        the table had of it."""
+        if not took_effect(claim.before):
+            return 0
+        deleted = await self._connection.execute(
             sql.SQL("delete from {} where {} = %s").format(self._place.identifier, _LINEAGE),
             [self._drop.drop_id],
         )
@@ -111,6 +113,7 @@ class LoadTransaction:
             "where db_name = %s and table_name = %s and drop_id = %s",
             [self._place.db_name, self._place.table_name, self._drop.drop_id],
         )
+        return deleted.rowcount
 
     async def remove_earlier_rows(self, *, keep_later: bool) -> None:
         """Empties the table of all that landed before this drop, or was there before Headrace."""
@@ -142,17 +145,6 @@ class LoadTransaction:
                 versions,
                 upserts=self._drop.action is Action.UPSERT,
             )
-
-    async def take_out(self) -> int:
-        """Takes the rows of the drop itself out; answers with how many there were."""
-        in_force = (await standing(self._connection, self._drop, self._drop.drop_id)).in_force
-        assert in_force is not None
-        return await staging.take_out(
-            self._connection,
-            self._target(in_force.contract),
-            [self._drop.drop_id],
-            upserts=self._drop.action is Action.UPSERT,
-        )
 
     async def copy(
         self,
@@ -227,24 +219,43 @@ class LoadTransaction:
         Raises:
             DdlRefusedError: the table cannot take that shape; the transaction can go on.
         """
-        has = await table.columns_of(self._connection, self._drop.db_name, self._drop.table_name)
+        has = await self._columns()
         before = await chain.columns_before(self._connection, self._drop, has)
         await chain.put(self._connection, self._drop, contract)
         with ddl_errors():
             async with self._connection.transaction():
                 change = await chain.judge(self._connection, self._drop, before)
-                opened = await self._reopen_misread(change)
+                misread = await self._reopen_misread(change, was_accepted=False)
                 reread = await reopening.reread(self._connection, self._drop, change.reread)
-                if change.flipped and opened and has is not None:
+                if change.flipped and misread.drop_ids and has is not None:
                     # Rows that came in under a contract that is none any more need not fit the
                     # shape that the table is given now.
-                    await self._remove_rows(opened)
-                if change.chain.columns is not None:
-                    wants = reshape(has, change.chain.columns)
-                    await table.change_table(self._connection, self._drop, wants)
-                    await table.pass_on(self._connection, self._drop, change.reread_before)
-                    await self._index_keys()
-        return change, bool(opened or change.flipped or reread)
+                    await self._remove_rows(misread.drop_ids)
+                await self._reshape(has, change)
+        return change, bool(misread.opened or change.flipped or reread.opened)
+
+    async def revert_contract(self, before: Outcome) -> bool:
+        """Takes the contract of the drop out of the table's chain and gives the table the shape
+        that follows; returns whether drops were reopened for it.
+
+        Raises:
+            DdlRefusedError: the table cannot take that shape; the transaction can go on.
+        """
+        has = await self._columns()
+        columns_before = await chain.columns_before(self._connection, self._drop, has)
+        with ddl_errors():
+            async with self._connection.transaction():
+                await chain.take_out(self._connection, self._drop)
+                change = await chain.judge(self._connection, self._drop, columns_before)
+                misread = await self._reopen_misread(
+                    change, was_accepted=isinstance(before, Applied)
+                )
+                reread = await reopening.reread(self._connection, self._drop, change.reread)
+                if has is not None:
+                    # Their rows need not fit the shape that the table had without the contract.
+                    await self._remove_rows([*misread.drop_ids, *reread.drop_ids])
+                await self._reshape(has, change)
+        return bool(misread.opened or change.flipped or reread.opened)
 
     async def refuse_for_its_rows(self) -> None:
         """Leaves the drop's contract out of the chain: the rows of the table do not bear it."""
@@ -255,16 +266,18 @@ class LoadTransaction:
 
         A drop that is at its first end bears on later versions of its own key alone.
         """
-        gives_back = _gives_back(self._drop, claim.before, outcome)
+        before, drop = claim.before, self._drop
         opened = await reopening.other_versions(
             self._connection,
-            self._drop,
-            rejected=isinstance(outcome, Rejected),
-            gives_back=gives_back,
+            drop,
+            arrives=before is None or isinstance(before, Reverted),
+            reverted=isinstance(outcome, Reverted),
+            replaced_under=replaced_under(before),
+            replaces_under=replaced_under(outcome),
         )
-        if gives_back and self._drop.action is not Action.APPEND:
-            opened = await reopening.earlier(self._connection, self._drop) or opened
-        return opened
+        if gives_rows_back(drop, before, outcome):
+            opened += await reopening.earlier(self._connection, drop)
+        return bool(opened)
 
     async def finish(self, outcome: Outcome) -> Outcome:
         """Completes the ledger row: the last statement before the commit. The answer is the
@@ -272,15 +285,27 @@ class LoadTransaction:
         period = await ledger.complete(self._connection, self._drop, outcome, self._started_at)
         return replace(outcome, period=period)
 
-    async def _reopen_misread(self, change: Change) -> list[Any]:
+    async def _reopen_misread(self, change: Change, *, was_accepted: bool) -> Reopened:
         accepted = {v.contract_id for v in change.chain.verdicts if v.refusal is None}
-        changed = {*change.flipped, *({self._drop.drop_id} & accepted)}
+        own = self._drop.drop_id in accepted or was_accepted
+        changed = {*change.flipped, *([self._drop.drop_id] if own else [])}
         if not changed:
-            return []
-        await reopening.verdicts(self._connection, change.flipped)
-        return list(
-            await reopening.misread(self._connection, self._drop, min(changed), first=change.first)
+            return NOTHING_REOPENED
+        await reopening.verdicts(self._connection, self._drop, change.flipped)
+        return await reopening.misread(
+            self._connection, self._drop, min(changed), first=change.first
         )
+
+    async def _columns(self) -> Columns | None:
+        return await table.columns_of(self._connection, self._drop.db_name, self._drop.table_name)
+
+    async def _reshape(self, has: Columns | None, change: Change) -> None:
+        if change.chain.columns is None:
+            return
+        wants = reshape(has, change.chain.columns)
+        await table.change_table(self._connection, self._drop, wants)
+        await table.pass_on(self._connection, self._drop, change.reread_before)
+        await self._index_keys()
 
     async def _remove_rows(self, drop_ids: Sequence[Any]) -> None:
         await self._connection.execute(
@@ -295,31 +320,6 @@ class LoadTransaction:
 
     def _target(self, shape: Contract) -> Target:
         return Target(self._place, shape)
-
-
-def _took_effect(drop: Drop, outcome: Outcome | None) -> bool:
-    """Whether a drop that ended so has changed its table: an upsert that was superseded by a later
-    version of its key has still taken its keys away."""
-    if isinstance(outcome, Superseded):
-        return drop.action is Action.UPSERT
-    return isinstance(outcome, Loaded | Reverted)
-
-
-def _gives_back(drop: Drop, before: Outcome | None, now: Outcome) -> bool:
-    """Whether rows of earlier drops have to come back: this one had taken some away, and does not
-    do so now, or takes others."""
-    if not _took_effect(drop, before):
-        return False
-    if not _took_effect(drop, now):
-        return True
-    return drop.action is not Action.TRUNCATE and _contract(before) != _contract(now)
-
-
-def _contract(outcome: Outcome | None) -> UUID | None:
-    match outcome:
-        case Loaded() | Reverted() | Superseded():
-            return outcome.contract_id
-    return None
 
 
 async def _without_stalling(blocks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
