@@ -38,7 +38,7 @@ _COMMANDS: Final = {
     "rebuild": _Command("rebuild_command", "Make a table again from the lake."),
     "quarantine": _Command("quarantine_command", "Show bad rows, and export them for correction."),
     "replay": _Command("replay_command", "Load drops again, whatever became of them."),
-    "revert": _Command("revert_command", "Take the rows of drops out of their tables again."),
+    "revert": _Command("revert_command", "Undo drops: each counts as never landed."),
     "dead": _Command("dead_command", "Show what lies in a dead-letter queue, and why."),
     "redrive": _Command("redrive_command", "Move dead letters back to their inbox."),
     "keys": _Command("keys_command", "Make, list and revoke keys of the API."),

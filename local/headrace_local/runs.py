@@ -13,7 +13,7 @@ from typing import Final
 from headrace_local.api_client import DropItem
 from headrace_local.errors import PlatformError, UserError
 from headrace_shared.drop import Action, Drop
-from headrace_shared.facts import ReplayRequested, RevertRequested
+from headrace_shared.facts import ReplayRequested, RevertRequested, Stage
 from headrace_shared.identifiers import RULE, safe_identifier, safe_schema
 from headrace_shared.log_schema import END_STATES, State
 from headrace_shared.reruns import later_run, replay_request
@@ -36,7 +36,7 @@ def replay_of(item: DropItem, run: int) -> ReplayRequested:
 
 
 def revert_of(item: DropItem, run: int) -> RevertRequested:
-    """The fact that asks for the rows of a drop to be taken out."""
+    """The event that asks for a drop to be reverted."""
     drop = drop_of(item)
     return RevertRequested(drop=drop, run=run, traceparent=traceparent(drop.drop_id))
 
@@ -77,29 +77,23 @@ def drop_of(item: DropItem) -> Drop:
 
 
 def check_revertable(item: DropItem) -> None:
-    """Whether the rows of the drop can be taken out of its table.
+    """Whether the drop can be reverted.
 
     Raises:
-        UserError: says why there is nothing to take out.
+        UserError: says why it cannot.
     """
     where = f"s3://{item.bucket}/{item.key} (drop {item.drop_id})"
-    if item.action == Action.SCHEMA:
+    if item.state is State.REJECTED and item.stage == Stage.ROUTE:
         raise UserError(
-            "A contract has no rows that could be taken out.",
+            "The router rejected this object: it never became a drop of a table.",
             where,
-            "Drop another contract for the table: the latest one holds.",
+            f"Nothing has to be done; headrace show {item.drop_id} gives the reason.",
         )
     if not item.ended:
         raise UserError(
-            f"The drop is {item.state}: it has not come to its end.",
+            f"The drop is {item.state}: it has no final state yet.",
             where,
             f"Wait for it, and revert it then: headrace show {item.drop_id}",
-        )
-    if item.state not in (State.LOADED, State.REVERTED):
-        raise UserError(
-            f"The drop is {item.state}: no row of it is in its table.",
-            where,
-            f"Nothing has to be done; headrace show {item.drop_id} tells why.",
         )
 
 

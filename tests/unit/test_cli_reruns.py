@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -265,10 +266,10 @@ def test_mistaken_replay_is_refused_before_anything_is_asked(arguments: dict[str
 
 
 def test_nothing_is_reverted_if_one_of_the_drops_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    items = [an_item(state=State.LOADED), an_item(state=State.REJECTED)]
+    items = [an_item(state=State.LOADED), an_item(state=State.LOADING)]
     platform = FakePlatform(*items, ends=State.REVERTED)
     wired(platform, monkeypatch)
-    with pytest.raises(UserError, match="no row of it"):
+    with pytest.raises(UserError, match="no final state"):
         revert([str(item.drop_id) for item in items])
     assert not platform.asked
 
@@ -280,6 +281,46 @@ def test_drop_named_twice_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(typer.Exit) as ended:
         revert([str(item.drop_id)] * 2)
     assert (ended.value.exit_code, len(platform.asked)) == (0, 1)
+
+
+def test_dry_run_of_a_revert_says_how_many_rows_and_changes_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = an_item(state=State.LOADED, rows_loaded=7_460_000, action="truncate")
+    platform = FakePlatform(item)
+    wired(platform, monkeypatch)
+    revert([str(item.drop_id)], dry_run=True)
+    shown = capsys.readouterr().out
+    assert "1 drop with 7,460,000 rows would be reverted" in shown
+    assert "the rows that it had removed come back" in shown
+    assert platform.asked == []
+
+
+@pytest.mark.parametrize(("answer", "asked"), [("y\n", 1), ("n\n", 0), ("\n", 0)])
+def test_revert_asks_on_a_terminal(
+    answer: str, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = an_item(state=State.LOADED)
+    platform = FakePlatform(item, ends=State.REVERTED)
+    wired(platform, monkeypatch)
+    terminal = io.StringIO(answer)
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    with pytest.raises((typer.Exit, typer.Abort)):
+        revert([str(item.drop_id)])
+    assert len(platform.asked) == asked
+
+
+def test_revert_with_yes_does_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    item = an_item(state=State.LOADED)
+    platform = FakePlatform(item, ends=State.REVERTED)
+    wired(platform, monkeypatch)
+    terminal = io.StringIO("")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    with pytest.raises(typer.Exit):
+        revert([str(item.drop_id)], yes=True)
+    assert len(platform.asked) == 1
 
 
 def test_reverted_drop_is_said_to_be_reverted_already(

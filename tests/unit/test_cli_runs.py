@@ -22,7 +22,7 @@ from headrace_local.runs import (
     table_named,
 )
 from headrace_shared.drop import Action, Drop
-from headrace_shared.log_schema import State
+from headrace_shared.log_schema import END_STATES, State
 from headrace_shared.reruns import requested_at
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -98,23 +98,21 @@ def test_requested_drop_is_no_longer_at_its_end() -> None:
     assert (item.state, item.run, item.ended) == (State.REQUESTED, ASKED, False)
 
 
-@pytest.mark.parametrize("state", [State.LOADED, State.REVERTED])
-def test_loaded_and_reverted_drops_can_be_reverted(state: State) -> None:
-    check_revertable(an_item(state=state))
+@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize("state", sorted(END_STATES))
+def test_drop_in_every_final_state_can_be_reverted(state: State, action: Action) -> None:
+    check_revertable(an_item(state=state, action=action, stage="load"))
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"action": "schema"}, "A contract has no rows"),
-        ({"state": State.LOADING}, "has not come to its end"),
-        ({"state": State.WAITING}, "has not come to its end"),
-        ({"state": State.REJECTED}, "no row of it"),
-        ({"state": State.SUPERSEDED}, "no row of it"),
-        ({"state": State.FAILED}, "no row of it"),
+        ({"state": State.LOADING}, "no final state yet"),
+        ({"state": State.WAITING}, "no final state yet"),
+        ({"state": State.REJECTED, "stage": "route"}, "never became a drop"),
     ],
 )
-def test_drop_without_rows_is_not_reverted(changes: dict[str, Any], why: str) -> None:
+def test_drop_unknown_to_the_loader_is_not_reverted(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(UserError, match=why):
         check_revertable(an_item(**changes))
 
