@@ -89,15 +89,19 @@ class Road:
 
     async def load_reopened(self, opener: Drop, outcome: Outcome) -> list[DropRouted]:
         """Loads what a drop with this outcome reopened; returns what was published for it."""
+        reopened = await self.published(opener) if outcome.reopens or outcome.repeated else []
+        for routed in reopened:
+            await self.bring(routed.drop, routed.request)
+        return reopened
+
+    async def published(self, opener: Drop) -> list[DropRouted]:
+        """What a delivery of this drop publishes now, of the drops that it reopened."""
         published: list[DropRouted] = []
 
         async def publish(page: Sequence[DropRouted]) -> None:
             published.extend(page)
 
-        if outcome.reopens or outcome.repeated:
-            await self.loading.publish_reopened(opener, publish)
-        for routed in published:
-            await self.bring(routed.drop, routed.request)
+        assert await self.loading.publish_reopened(opener, publish) == len(published)
         return published
 
     async def contract(self, table: str = "dev.users", **changes: Any) -> Outcome:

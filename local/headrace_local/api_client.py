@@ -48,6 +48,7 @@ class DropItem(_Answer):
     bucket: str
     key: str
     state: State
+    stage: str | None = None
     landed_timestamp: datetime
     landed_at: datetime | None = None
     db_name: str | None = None

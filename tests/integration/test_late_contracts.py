@@ -41,9 +41,8 @@ def names(road: Road) -> list[tuple[Any, Any]]:
 
 
 async def waiting(road: Road, drop: Drop) -> list[Drop]:
-    """The drops of a table that are to be loaded again."""
-    pages = [page async for page in road.loading.reopened(drop)]
-    return [event.drop for page in pages for event in page]
+    """The drops that this one reopened."""
+    return [routed.drop for routed in await road.published(drop)]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(5)))[::23])
