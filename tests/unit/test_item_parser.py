@@ -56,6 +56,8 @@ async def test_page_of_items_is_read_as_by_botocore(
     [
         ("GetItem", 200, {"Item": {"drop_id": {"S": "d"}}}),
         ("GetItem", 200, {}),
+        ("UpdateItem", 200, {"Attributes": {"state": {"S": "routed"}, "attempts": {"N": "1"}}}),
+        ("UpdateItem", 200, {}),
         ("BatchGetItem", 200, {"Responses": {"log": [{"a": {"N": "1"}}]}, "UnprocessedKeys": {}}),
         ("DescribeTable", 200, {"Table": {"TableName": "log", "CreationDateTime": 1_700_000_000}}),
         ("Query", 400, {"__type": "com.amazonaws#ResourceNotFoundException", "message": "none"}),
