@@ -4,12 +4,13 @@ fail where CI is set."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 
 import pytest
 
 from tests.real_parts import give_up
-from tests.terraform import providers
+from tests.terraform import providers, states
 from tests.terraform.terraform import Terraform
 
 
@@ -29,6 +30,37 @@ def initialised(
     terraform = Terraform(work, environment=terraform_environment)
     terraform.init()
     return terraform
+
+
+@pytest.fixture(scope="session")
+def root_module(
+    tmp_path_factory: pytest.TempPathFactory, terraform_environment: Mapping[str, str]
+) -> Callable[[str], Terraform]:
+    """A root module below infra/terraform by its path, ready; nothing is ever applied from it."""
+
+    @cache
+    def made(root: str) -> Terraform:
+        work = tmp_path_factory.mktemp("root-module")
+        terraform = Terraform(work, root=root, environment=terraform_environment)
+        terraform.init()
+        return terraform
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def tested(
+    tmp_path_factory: pytest.TempPathFactory, root_module: Callable[[str], Terraform]
+) -> Callable[[str], states.Tested]:
+    """What the tests of a root module end with; they are run once for all test processes."""
+    kept = tmp_path_factory.getbasetemp().parent / "terraform-states"
+    kept.mkdir(exist_ok=True)
+
+    @cache
+    def made(root: str) -> states.Tested:
+        return states.tested(root_module(root), kept)
+
+    return made
 
 
 def _need_terraform() -> None:

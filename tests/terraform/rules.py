@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.terraform.aws.api import start
 from tools.terraform_blocks import Block, blocks, modules
 
 Rule = Callable[[Path], list[str]]
@@ -18,6 +19,8 @@ _SNAKE_CASE: Final = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _NAMED: Final = frozenset({"variable", "output", "resource", "data", "module", "ephemeral"})
 _IN_A_TEXT: Final = re.compile(r"\bpassword=|://[^/@\s\"]+:[^/@\s\"]+@")
 _SETTING: Final = re.compile(r"\b([A-Z_]*(?:SECRET|TOKEN|PASSWORD|PASSWD|KEY)[A-Z_]*)\s*=\s*(.+)")
+_TEXT: Final = re.compile(r'"([^"]*)"')
+_INTERPOLATED: Final = re.compile(r"\$\{[^}]*\}")
 _A_PLACE: Final = re.compile(r"(?:\w+\()*[\w.\[\]*]+arn\)*|aws_dynamodb_table\.\w+\.name")
 
 
@@ -98,7 +101,22 @@ def shut_out(root: Path) -> list[str]:
     ]
 
 
+def untaggable(root: Path) -> list[str]:
+    """Texts of a provider's default tags that AWS refuses. Terraform's mocks do not apply these
+    tags, so that no state has them."""
+    return [
+        f"{_at(block)}: default_tags: {fault}"
+        for block in _every(root)
+        if block.kind == "provider"
+        for inner in block.inner()
+        if inner.kind == "default_tags"
+        for text in _TEXT.findall(inner.body)
+        for fault in start("iam:CreateRole:Tags.Value").faults(_INTERPOLATED.sub("x", text))
+    ]
+
+
 RULES: Final[tuple[Rule, ...]] = (
+    untaggable,
     undescribed,
     misnamed,
     unused,

@@ -8,8 +8,9 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from threading import Timer
 from typing import Any, Final
 
 SOURCE: Final = Path(__file__).resolve().parents[2] / "infra" / "terraform"
@@ -49,8 +50,9 @@ class Terraform:
         environment: Mapping[str, str] | None = None,
         var_file: Path | None = None,
     ) -> None:
-        shutil.copytree(module, work / "terraform", ignore=_left_out)
-        self.folder = (work / "terraform" / root).resolve()
+        self.copied = (work / "terraform").resolve()
+        shutil.copytree(module, self.copied, ignore=_left_out)
+        self.folder = (self.copied / root).resolve()
         self.environment = _environment() | dict(environment or {})
         self.var_file = var_file
 
@@ -65,6 +67,29 @@ class Terraform:
     def test(self, *arguments: str, seconds: float = 900) -> str:
         """Runs the module's own tests (tests/*.tftest.hcl); what Terraform printed."""
         return self.run("test", *arguments, seconds=seconds)
+
+    def test_lines(self, *, seconds: float = 900) -> Iterator[str]:
+        """Runs the module's own tests: lines of JSON on what happened, with the state of each run.
+
+        After `seconds` Terraform is interrupted, and its last lines say so. A state with the
+        provider's schemas takes 14 MB: the lines are given one at a time.
+        """
+        command = ["terraform", "test", "-json", "-verbose"]
+        with subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as child:
+            late = Timer(seconds, child.send_signal, [signal.SIGINT])
+            late.start()
+            try:
+                assert child.stdout is not None
+                yield from child.stdout
+            finally:
+                late.cancel()
 
     def plan(
         self, variables: Mapping[str, Any] | None = None, *, seconds: float = 300

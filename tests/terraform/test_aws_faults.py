@@ -15,6 +15,7 @@ from tests.terraform.planted import combinations, events, metrics, names, networ
 from tests.terraform.planted import policies as planted_policies
 from tests.terraform.planted.builders import (
     alarm,
+    counting_alarm,
     one,
     role,
     rule,
@@ -78,6 +79,7 @@ RIGHT: Final = [
     state(transformer({"a": "$.detail.a"}, '"<a> failed"\n"at <aws.events.rule-name>"')),
     state(transformer({"a": "$.detail.a"}, '{"text": "<a>", "value": <a>}')),
     state(tracking("IF(FILL(running, REPEAT) > 0, -running * 2 ^ 0.5, AVG(METRICS()))")),
+    state(counting_alarm("FILL(running, 0) < 1", evaluation_periods=3, datapoints_to_alarm=2)),
     state(alarm(period=604_800)),
     state(alarm(period=10)),
     scaled(0, scaling_policy("TargetTrackingScaling"), scaling_policy("StepScaling")),

@@ -7,13 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.real_parts import give_up
-from tests.terraform import providers, rules
+from tests.terraform import providers, rules, states
 from tests.terraform.terraform import Terraform, TerraformError
 from tools.terraform_blocks import TERRAFORM
 
@@ -29,24 +29,16 @@ def test_is_formatted(initialised: Terraform) -> None:
     initialised.run("fmt", "-check", "-diff", "-recursive", seconds=60)
 
 
-def test_is_valid(initialised: Terraform) -> None:
-    initialised.validate()
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("root", [".", *ROOTS])
+def test_is_valid(root: str, root_module: Callable[[str], Terraform]) -> None:
+    root_module(root).validate()
 
 
 @pytest.mark.timeout(960)
-def test_its_own_tests_pass(initialised: Terraform) -> None:
-    assert ", 0 failed" in initialised.test()
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("root", ROOTS)
-def test_other_root_is_valid_and_its_tests_pass(
-    root: str, tmp_path: Path, terraform_environment: Mapping[str, str]
-) -> None:
-    other = Terraform(tmp_path, root=root, environment=terraform_environment)
-    other.init()
-    other.validate()
-    assert ", 0 failed" in other.test()
+@pytest.mark.parametrize("root", states.roots())
+def test_its_own_tests_pass(root: str, tested: Callable[[str], states.Tested]) -> None:
+    assert tested(root).passed > 0
 
 
 def test_command_that_takes_too_long_is_ended(initialised: Terraform) -> None:
@@ -102,6 +94,10 @@ def test_rule_finds_nothing(rule: rules.Rule) -> None:
         (rules.undescribed, 'output "size" {\n  value = 1\n}\n'),
         (rules.misnamed, 'resource "aws_sqs_queue" "My-Queue" {\n}\n'),
         (rules.misnamed, "locals {\n  theSize = 1\n}\n"),
+        (
+            rules.untaggable,
+            'provider "aws" {\n  default_tags {\n    tags = { Owner = "a (b)" }\n  }\n}\n',
+        ),
         (rules.unused, 'variable "size" {\n  type = number\n}\n'),
         (rules.unused, "locals {\n  size = 1\n}\n"),
         (rules.unused, 'data "aws_region" "current" {}\n'),

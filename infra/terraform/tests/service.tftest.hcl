@@ -49,7 +49,7 @@ variables {
     environment       = { HEADRACE_LOADS = "8" }
   }
   environment = { HEADRACE_BUS_NAME = "headrace", HEADRACE_LOADS = "4" }
-  policy_json = "{}"
+  policy_json = jsonencode({ Version = "2012-10-17", Statement = [{ Sid = "Read", Effect = "Allow", Action = "s3:GetObject", Resource = "*" }] })
   inbox = {
     rule_arns        = ["arn:aws:events:us-east-1:111122223333:rule/headrace/headrace-loader"]
     maximum_receives = 20

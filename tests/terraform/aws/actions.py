@@ -33,6 +33,10 @@ _IAM_ONLY: Final[Mapping[str, frozenset[str]]] = {
             *("PutObjectVersionTagging", "ReplicateObject"),
         }
     ),
+    "logs": frozenset(
+        {"CreateLogDelivery", "DeleteLogDelivery", "GetLogDelivery", "ListLogDeliveries"}
+        | {"UpdateLogDelivery"}
+    ),
     "kms": frozenset({"ReEncryptFrom", "ReEncryptTo"}),
     "iam": frozenset({"PassRole"}),
     "ecr": frozenset({"BatchImportUpstreamImage", "ReplicateImage"}),

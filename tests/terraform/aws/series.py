@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.terraform.aws.state import Resource, State
@@ -23,12 +23,18 @@ class Series:
 
 @dataclass(frozen=True)
 class Formula:
-    """Metrics by id, and the expressions on them that one alarm or policy has."""
+    """Metrics by id, and the expressions on them that one alarm or policy has.
+
+    Args:
+        returned: how many of them give the result.
+        datapoints: minutes (or periods) that must breach before an alarm rings.
+    """
 
     place: str
     series: tuple[Series, ...]
     expressions: Mapping[str, str]
     returned: int
+    datapoints: int = 1
 
 
 def looked_at(state: State) -> Iterator[Series]:
@@ -41,7 +47,9 @@ def formulas(state: State) -> Iterator[Formula]:
     """Of alarms, and of policies that track a metric."""
     for alarm in state.of("aws_cloudwatch_metric_alarm"):
         if queries := alarm.values.get("metric_query"):
-            yield _of_queries(f"{alarm.address}: metric_query", queries)
+            points = alarm.values.get("datapoints_to_alarm") or alarm.values["evaluation_periods"]
+            found = _of_queries(f"{alarm.address}: metric_query", queries)
+            yield replace(found, datapoints=points)
     for policy in state.of("aws_appautoscaling_policy"):
         for block in policy.values.get("target_tracking_scaling_policy_configuration") or ():
             for own in block.get("customized_metric_specification") or ():

@@ -85,6 +85,21 @@ def tracking(expression: str, **running: Any) -> Resource:
     return one("aws_appautoscaling_policy", target_tracking_scaling_policy_configuration=[block])
 
 
+def counting_alarm(expression: str, **values: Any) -> Resource:
+    """An alarm on a formula with `running`, the count of a service's tasks."""
+    count = {
+        "namespace": "ECS/ContainerInsights",
+        "metric_name": "RunningTaskCount",
+        "dimensions": {"ClusterName": "c", "ServiceName": "s"},
+        "period": 60,
+    }
+    queries = [
+        {"id": "running", "metric": [count]},
+        {"id": "result", "expression": expression, "return_data": True},
+    ]
+    return alarm(metric_name=None, dimensions=None, metric_query=queries, period=None, **values)
+
+
 def dashboard(*widgets: Mapping[str, Any]) -> Resource:
     return one("aws_cloudwatch_dashboard", dashboard_body=json.dumps({"widgets": widgets}))
 

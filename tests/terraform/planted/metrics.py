@@ -9,6 +9,7 @@ from tests.terraform.planted.builders import (
     TOPIC,
     Planted,
     alarm,
+    counting_alarm,
     dashboard,
     one,
     state,
@@ -32,6 +33,11 @@ PLANTED: Final[list[Planted]] = [
         metrics.filled_counts,
         state(tracking("IF(FILL(running, 0) > 0, FILL(running, 0), 1)")),
         "aws_appautoscaling_policy.it: metrics: FILL(running, 0) on a count of tasks",
+    ),
+    (
+        metrics.filled_counts,
+        state(counting_alarm("FILL(running, 0) < 1")),
+        "aws_cloudwatch_metric_alarm.it: metric_query: FILL(running, 0) on a count of tasks",
     ),
     (
         metrics.unmeasured,
