@@ -17,6 +17,9 @@ RELEASE_SECONDS: Final = 30.0
 """Longer than a poll, which waits for 20 s at most: one that is in flight does not receive what is
 released meanwhile."""
 
+BLIP_SECONDS: Final = 5.0
+"""A warehouse that is back sooner was not away: a lost connection, a quick restart."""
+
 SPREAD_BASE_SECONDS: Final = 60.0
 SPREAD_CAP_SECONDS: Final = 3_600.0
 

@@ -7,6 +7,7 @@ makes no dead letter, however long it is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -99,8 +100,22 @@ class Trying:
 
     async def _release(self, message: Message, error: NotNowError) -> Settlement:
         delay = _release_seconds(error)
+        if isinstance(error, AwayError) and await self._is_back_soon():
+            delay = backoff.full_jitter(message.receive_count, self._chance())
         await self._publish_failure(message, error, final=False, delay=delay)
         return Settlement("released", delay)
+
+    async def _is_back_soon(self) -> bool:
+        waited = [
+            asyncio.ensure_future(self._gate.wait()),
+            asyncio.ensure_future(self._sleep(backoff.BLIP_SECONDS)),
+        ]
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waited:
+                one.cancel()
+        return self._gate.is_open
 
     async def _keep(self, message: Message, error: NotNowError) -> None:
         delay = min(_release_seconds(error), backoff.RELEASE_SECONDS)

@@ -145,11 +145,20 @@ async def test_outage_longer_than_all_receives_makes_no_dead_letter() -> None:
 async def test_released_message_stays_away_for_longer_than_a_poll() -> None:
     async with bench([(0, 100)]) as b:
         b.queue.send("a")
-        await b.clock.advance(1)
+        await b.clock.advance(1 + backoff.BLIP_SECONDS)
         assert b.queue.record == [("hide", "a", backoff.RELEASE_SECONDS)]
         assert b.queue.poll_seconds < backoff.RELEASE_SECONDS
         (_, failure), *_ = b.loader.failures
         assert (failure.final, failure.retry_in_seconds) == (False, backoff.RELEASE_SECONDS)
+
+
+async def test_message_that_met_a_blip_is_tried_again_soon() -> None:
+    async with bench([(0, 0.6)]) as b:
+        b.queue.send("a")
+        await b.clock.advance(10)
+        (_, failure), *_ = b.loader.failures
+        assert failure.retry_in_seconds == backoff.full_jitter(1, 0.5)
+        assert b.deleted() == ["a"]
 
 
 async def test_message_at_its_last_delivery_stays_in_hand_until_the_warehouse_is_back() -> None:
