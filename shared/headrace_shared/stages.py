@@ -52,6 +52,7 @@ _CODES: Final[Mapping[Stage, tuple[str, ...]]] = {
         "operation_not_allowed",
         "primary_key_missing",
         "reuploaded",
+        "revert_refused",
         "temporarily_unavailable",
         "warehouse_needs_attention",
     ),

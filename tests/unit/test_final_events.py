@@ -87,7 +87,7 @@ of_rows = st.one_of(
         aside=st.builds(Aside, rows=counts, first=bad_rows, tests=tests),
     ),
     st.builds(Superseded, ids),
-    st.builds(Reverted, rows_removed=counts, rows=counts, contract_id=ids),
+    st.builds(Reverted, rows_removed=counts),
     st.builds(Rejected, reasons),
 )
 of_contracts = st.builds(Applied, st.lists(texts, max_size=3).map(tuple)) | st.builds(
