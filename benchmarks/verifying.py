@@ -94,6 +94,7 @@ def _environment(platform: RunningPlatform, address: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL_S3": address,
         "HEADRACE_WAREHOUSE_DSN": platform.stack.warehouse_dsn,
         "HEADRACE_LAKE_BUCKET": platform.stack.lake_bucket,
+        "HEADRACE_LAKE_ID": platform.stack.lake_id,
         "HEADRACE_LOG_TABLE": platform.stack.log_table,
         "HEADRACE_BUS_NAME": platform.stack.bus_name,
         "HEADRACE_LOG_EXPIRY_DAYS": "30",

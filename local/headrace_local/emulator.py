@@ -23,15 +23,17 @@ from headrace_local.supervisor import Program
 
 ACCOUNT: Final = "000000000000"
 ACCESS_KEY_ID: Final = "headrace"
-SECRET_ACCESS_KEY: Final = "headrace-local"  # noqa: S105 - of the emulator, which takes any
+SECRET_ACCESS_KEY: Final = "headrace-local"  # noqa: S105 - of an emulator that takes any
 
 SERVICES: Final = "s3,sqs,events,dynamodb,sns,sts,iam,secretsmanager"
 
 # As the command `ministack` runs it, which has no way to accept from a socket that is open already.
 _SERVER: Final = (
-    *(sys.executable, "-m", "hypercorn", "ministack.app:app", "--workers", "0"),
+    *(sys.executable, "-m", "hypercorn", "--workers", "0"),
     *("--keep-alive", "75", "--log-level", "WARNING"),
 )
+_ANY_CREDENTIALS: Final = "ministack.app:app"
+_OWN_CREDENTIALS: Final = "headrace_local.signed_app:app"
 
 _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH")
 
@@ -40,6 +42,7 @@ def emulator(
     listener: socket.socket,
     folder: Path | None,
     restarted: Callable[[], Awaitable[None]] | None = None,
+    secret: str | None = None,
 ) -> Program:
     """The emulator as a program to supervise.
 
@@ -47,6 +50,8 @@ def emulator(
         listener: where it accepts connections; nobody else can answer there.
         folder: where it keeps its state; None for a platform that keeps nothing.
         restarted: what to do when it comes back after a crash, without its queues.
+        secret: what requests have to be signed with; None: it takes any credentials, so every
+            user of this machine can write to it.
     """
     port = port_of(listener)
     env = {
@@ -65,14 +70,16 @@ def emulator(
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent/docker.sock",
         **_persistence(folder),
+        **({} if secret is None else _own_credentials(secret)),
     }
+    application = _ANY_CREDENTIALS if secret is None else _OWN_CREDENTIALS
 
     async def is_ready() -> bool:
         return await asyncio.to_thread(answers, f"{endpoint(port)}/_ministack/health")
 
     return Program(
         name="aws",
-        command=[*_SERVER, "--bind", f"fd://{listener.fileno()}"],
+        command=[*_SERVER, application, "--bind", f"fd://{listener.fileno()}"],
         env=env,
         is_ready=is_ready,
         # It saves its state at SIGTERM, even when that comes because its parent was killed.
@@ -93,11 +100,16 @@ def _persistence(folder: Path | None) -> dict[str, str]:
     }
 
 
-def clients(url: str) -> Clients:
+def _own_credentials(secret: str) -> dict[str, str]:
+    # ministack itself checks presigned URLs by them.
+    return {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": secret}
+
+
+def clients(url: str, secret: str = SECRET_ACCESS_KEY) -> Clients:
     """What provisions an emulator. Imports boto3, which takes as long as the emulator's start."""
     import boto3
 
-    session = boto3.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
+    session = boto3.Session(ACCESS_KEY_ID, secret, region_name=REGION)
     return Clients(
         s3=session.client("s3", endpoint_url=url),
         sqs=session.client("sqs", endpoint_url=url),
@@ -116,7 +128,7 @@ def queue_url(port: int, name: str) -> str:
     return f"{endpoint(port)}/{ACCOUNT}/{name}"
 
 
-def credentials(port: int) -> dict[str, str]:
+def credentials(port: int, secret: str = SECRET_ACCESS_KEY) -> dict[str, str]:
     """The AWS_* environment of everything that speaks to the emulator; no profile of the user's
     is read, so nothing can reach a real account by mistake."""
     return {
@@ -124,7 +136,7 @@ def credentials(port: int) -> dict[str, str]:
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

@@ -76,6 +76,7 @@ class Platform:
         self._listener = Listener(options.on_line, options.on_event, self._write_stack)
         self._resources = describe(options.prefix)
         self._key_text, self._key = local_key()
+        self._aws_secret = secrets.token_urlsafe(30)
         self._folder = options.data_dir.resolve()
         self._data = self._folder
         self._lock: IO[str] | None = None
@@ -198,7 +199,7 @@ class Platform:
         folder = None if self.options.ephemeral else self._data / "aws"
         # The import takes as long as the emulator's start.
         boto3 = asyncio.create_task(_in_thread(lambda: import_module("boto3")))
-        await self._supervise(emulator.emulator(listener, folder, provisioned))
+        await self._supervise(emulator.emulator(listener, folder, provisioned, self._aws_secret))
         await boto3
         return await _in_thread(lambda: self._provision(url))
 
@@ -242,7 +243,7 @@ class Platform:
             raise
 
     def _provision(self, url: str) -> Provisioned:
-        clients = emulator.clients(url)
+        clients = emulator.clients(url, self._aws_secret)
         made = provision(self._resources, clients, emulator.ACCOUNT)
         put_key(clients.dynamodb, self._resources.keys_table.name, self._key)
         return made
@@ -251,6 +252,8 @@ class Platform:
         return Surroundings(
             self._resources,
             port_of(listeners.aws),
+            self._aws_secret,
+            stack.lake_id(self._data),
             listeners.api,
             secrets.token_hex(16),
             self._data,
@@ -276,8 +279,9 @@ class Platform:
             aws_endpoint_url=emulator.endpoint(aws_port),
             aws_region=REGION,
             aws_access_key_id=emulator.ACCESS_KEY_ID,
-            aws_secret_access_key=emulator.SECRET_ACCESS_KEY,
+            aws_secret_access_key=self._aws_secret,
             lake_bucket=names.bucket.name,
+            lake_id=stack.lake_id(self._data),
             quarantine_bucket=names.quarantine.name,
             bus_name=names.bus,
             log_table=names.log_table.name,

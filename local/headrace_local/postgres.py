@@ -91,7 +91,12 @@ def postgres(cluster: Cluster, port: int, *, fsync: bool) -> Program:
         "unix_socket_directories": "",
         "fsync": "on" if fsync else "off",
         "max_wal_size": "4GB",
-        "log_min_messages": "warning",
+        # Not of the class ERROR: what Postgres says of a refused value repeats it, and a statement
+        # and its context may have whole rows in them.
+        "log_min_messages": "log",
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
+        "log_parameter_max_length_on_error": "0",
         "log_checkpoints": "off",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]

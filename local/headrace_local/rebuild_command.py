@@ -48,6 +48,8 @@ def _environment(stack: Stack) -> dict[str, str]:
         "HEADRACE_WAREHOUSE_SECRET": "",
         "HEADRACE_INBOX_URL": stack.inboxes["loader"],
         "HEADRACE_BUS_NAME": stack.bus_name,
+        "HEADRACE_LAKE_BUCKET": stack.lake_bucket,
+        "HEADRACE_LAKE_ID": stack.lake_id,
         "HEADRACE_QUARANTINE_BUCKET": stack.quarantine_bucket,
         "HEADRACE_LOG_LEVEL": "warning",
     }

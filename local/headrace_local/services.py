@@ -37,6 +37,8 @@ class Surroundings:
     """What every service of one platform finds around it.
 
     Args:
+        aws_secret: what requests to the emulator are signed with.
+        lake_id: tells the lake from those of other platforms on emulators.
         api: the socket that the API accepts from.
         instance_id: what the API of this platform answers, and no other.
         folder: where processes show that they live.
@@ -45,6 +47,8 @@ class Surroundings:
 
     resources: Resources
     aws_port: int
+    aws_secret: str
+    lake_id: str
     api: socket.socket
     instance_id: str
     folder: Path
@@ -66,7 +70,7 @@ def _common(around: Surroundings) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {
         **inherited,
-        **emulator.credentials(around.aws_port),
+        **emulator.credentials(around.aws_port, around.aws_secret),
         "HEADRACE_LOG_FORMAT": "json",
     }
 
@@ -112,11 +116,16 @@ def _own(service: str, around: Surroundings) -> dict[str, str]:
     log_table = around.resources.log_table.name
     own = {
         "router": {"HEADRACE_DATABASES": "*"},
-        "loader": {"HEADRACE_QUARANTINE_BUCKET": around.resources.quarantine.name},
+        "loader": {
+            "HEADRACE_LAKE_BUCKET": around.resources.bucket.name,
+            "HEADRACE_LAKE_ID": around.lake_id,
+            "HEADRACE_QUARANTINE_BUCKET": around.resources.quarantine.name,
+        },
         "logger": {"HEADRACE_LOG_TABLE": log_table},
         "api": _of_the_api(around),
         "verifier": {
             "HEADRACE_LAKE_BUCKET": around.resources.bucket.name,
+            "HEADRACE_LAKE_ID": around.lake_id,
             "HEADRACE_LOG_TABLE": log_table,
             "HEADRACE_BUS_NAME": around.resources.bus,
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ class Stack(BaseModel):
     aws_access_key_id: str
     aws_secret_access_key: str
     lake_bucket: str
+    lake_id: str = ""
     quarantine_bucket: str
     bus_name: str
     log_table: str
@@ -82,6 +84,14 @@ def read(path: Path) -> Stack:
             str(path),
             "Stop the platform, delete the file, and start again: headrace up",
         ) from None
+
+
+def lake_id(folder: Path) -> str:
+    """What tells the lake of a data folder from others: every emulator's bucket has one name."""
+    path = folder / "lake-id"
+    if not path.exists():
+        path.write_text(secrets.token_hex(8))
+    return path.read_text()
 
 
 def remove(folder: Path) -> None:

@@ -19,9 +19,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from headrace_local.errors import PlatformError
+from headrace_local.log_files import LogFile
 
 RESTART_SECONDS: Final = (1, 2, 4, 8, 15, 30)
 HEALTHY_SECONDS: Final = 60
@@ -33,7 +34,6 @@ _PR_SET_PDEATHSIG: Final = 1
 """https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html"""
 
 _TAIL_LINES: Final = 5
-_LOG_BYTES: Final = 16_777_216
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,6 @@ class Process:
             PlatformError: it died or did not become ready in time; says its last words.
         """
         path = self._logs / f"{self.name}.log"
-        _make_room(path)
         try:
             child = await self._spawn()
         except OSError as error:
@@ -169,7 +168,7 @@ class Process:
 
     async def _run(self, child: asyncio.subprocess.Process, path: Path) -> None:
         failures = 0
-        with path.open("a", buffering=1) as log:
+        with LogFile(path) as log:
             while True:
                 born = time.monotonic()
                 await self._listen(child, log)
@@ -218,7 +217,7 @@ class Process:
         else:
             self._listener.event(f"{self.name} runs again (pid {self.pid})")
 
-    async def _listen(self, child: asyncio.subprocess.Process, log: IO[str]) -> None:
+    async def _listen(self, child: asyncio.subprocess.Process, log: LogFile) -> None:
         assert child.stdout is not None
         while True:
             try:
@@ -231,7 +230,7 @@ class Process:
             self._tail.append(line)
             # A full disk must not stop the listening: the child would block on its full pipe.
             with suppress(OSError):
-                log.write(f"{line}\n")
+                log.write(line)
             self._listener.line(self.name, line)
 
     def _tell_of_death(self, status: int, pause: float) -> None:
@@ -269,13 +268,6 @@ def as_user(name: str | None) -> dict[str, Any]:
     if name is None:
         return {}
     return {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
-
-
-def _make_room(log: Path) -> None:
-    """A log that has grown too long steps aside, in place of the one that did so before."""
-    with suppress(FileNotFoundError):
-        if log.stat().st_size > _LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))
 
 
 def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:

@@ -82,6 +82,7 @@ def _environment(stack: Stack) -> dict[str, str]:
         "HEADRACE_WAREHOUSE_DSN": stack.warehouse_dsn,
         "HEADRACE_WAREHOUSE_SECRET": "",
         "HEADRACE_LAKE_BUCKET": stack.lake_bucket,
+        "HEADRACE_LAKE_ID": stack.lake_id,
         "HEADRACE_LOG_TABLE": stack.log_table,
         "HEADRACE_BUS_NAME": stack.bus_name,
         "HEADRACE_LOG_LEVEL": "warning",

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from headrace_shared.identifiers import lowered_ascii
+
 KEY_ID: Final = "key_id"
 EXPIRY: Final = "expires_at"
 """In seconds since the epoch: DynamoDB removes the item some time after."""
@@ -58,7 +60,7 @@ class TablePattern:
     @classmethod
     def of(cls, text: str) -> TablePattern:
         """Raises PatternError where the text is none."""
-        db_name, dot, table_name = text.strip().lower().partition(".")
+        db_name, dot, table_name = lowered_ascii(text.strip()).partition(".")
         if not dot or not _PART.fullmatch(db_name) or not _PART.fullmatch(table_name):
             raise PatternError(
                 f"{text!r} is no pattern of tables: write db_name.table_name, where each may be a "

@@ -1,7 +1,8 @@
 """The one rule for names that come from users and reach SQL.
 
-A name is lower-cased and must then match `[a-z_][a-z0-9_]{0,62}`: Postgres cuts identifiers at
-63 bytes (NAMEDATALEN - 1) without an error, and an INSERT would then land in another table.
+A name of ASCII characters is lower-cased and must then match `[a-z_][a-z0-9_]{0,62}`: Postgres cuts
+identifiers at 63 bytes (NAMEDATALEN - 1) without an error, and an INSERT would then land in another
+table. Other characters are refused before that: the Kelvin sign (U+212A) lower-cases to `k`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import re
 
 _SAFE = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
 
-_RESERVED_SCHEMAS = frozenset({"headrace", "information_schema"})
+# In `public`, every role finds tables and functions without a schema's name.
+_RESERVED_SCHEMAS = frozenset({"headrace", "information_schema", "public"})
 
 # Postgres gives every table these columns and refuses to define them again:
 # https://www.postgresql.org/docs/current/ddl-system-columns.html
@@ -26,12 +28,19 @@ RULE = (
 
 def safe_identifier(name: str) -> str | None:
     """The lower-cased name if it is safe to use in SQL, else None."""
-    lowered = name.lower()
+    lowered = lowered_ascii(name)
     return lowered if _SAFE.match(lowered) else None
 
 
+def lowered_ascii(name: str) -> str:
+    """The name in lower case, where all of it is ASCII; else as it is: two names that differ stay
+    two names."""
+    return name.lower() if name.isascii() else name
+
+
 def safe_schema(name: str) -> str | None:
-    """As `safe_identifier`, and not a schema that belongs to Postgres or to Headrace itself."""
+    """As `safe_identifier`, and not a schema that belongs to Postgres, to all of its users or to
+    Headrace itself."""
     lowered = safe_identifier(name)
     if lowered is None or lowered in _RESERVED_SCHEMAS or lowered.startswith("pg_"):
         return None

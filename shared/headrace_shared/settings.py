@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from headrace_shared.identifiers import RULE, safe_schema
+from headrace_shared.identifiers import RULE, lowered_ascii, safe_schema
 
 PREFIX = "HEADRACE_"
 
@@ -89,7 +89,7 @@ ANY_DATABASE: Final = "*"
 def _split(value: object) -> object:
     if not isinstance(value, str):
         return value
-    return frozenset(name.strip().lower() for name in value.split(",") if name.strip())
+    return frozenset(lowered_ascii(name.strip()) for name in value.split(",") if name.strip())
 
 
 def _safe(names: frozenset[str]) -> frozenset[str]:
@@ -125,6 +125,11 @@ class WarehouseSettings(ServiceSettings):
         "`system` for the public ones; used with `sslmode=verify-ca` or `verify-full`. Empty: "
         "those of RDS and Aurora, which the services ship.",
     )
+    allow_superuser: bool = Field(
+        default=False,
+        description="Work as a superuser of the database server, too: a fault of Headrace or of a "
+        "contract then reaches the whole server.",
+    )
 
     @model_validator(mode="after")
     def _says_where(self) -> WarehouseSettings:
@@ -134,6 +139,22 @@ class WarehouseSettings(ServiceSettings):
         if dsn and "://" not in dsn and "=" not in dsn:
             raise ValueError("warehouse_dsn is neither a postgresql:// URL nor key=value pairs")
         return self
+
+
+class LakeSettings(ServiceSettings):
+    """What every service reads that compares the warehouse's lake with its own."""
+
+    lake_bucket: str = Field(min_length=1, description="Name of the bucket that is the lake.")
+    lake_id: str = Field(
+        "",
+        description="What tells the lake from another one whose bucket has the same name, which "
+        "emulators allow; AWS does not.",
+    )
+
+    @property
+    def lake_name(self) -> str:
+        """What the warehouse is marked with."""
+        return f"{self.lake_bucket} ({self.lake_id})" if self.lake_id else self.lake_bucket
 
 
 Settings = TypeVar("Settings", bound=ServiceSettings)

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from headrace_shared.aws import error_code, transient_aws_errors
-from headrace_shared.errors import AwayError
+from headrace_shared.errors import AwayError, HeadraceError
 from headrace_shared.reasons import Reason
 
 if TYPE_CHECKING:
@@ -89,6 +89,38 @@ class WarehouseSecretError(AwayError):
         super().__init__(f"{message}: {remedy}.", reason=reason)
 
 
+class SuperuserRefusedError(HeadraceError):
+    """The warehouse's role is a superuser, and no setting allows that."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the warehouse's role is a superuser, so a fault of Headrace or of a contract would "
+            "reach the whole database server: give Headrace a role of its own (docs/warehouse.md), "
+            "or set HEADRACE_ALLOW_SUPERUSER=true"
+        )
+
+
+class OtherLakeError(HeadraceError):
+    """The warehouse belongs to another lake."""
+
+    def __init__(self, marked: str, own: str) -> None:
+        super().__init__(
+            f"the warehouse belongs to the lake {marked}, and this platform's lake is {own}: give "
+            "the platform a warehouse of its own; if the lake has moved, start the loader once "
+            f"with HEADRACE_LAKE_MOVED_FROM='{marked}'"
+        )
+
+
+def refuse_other_lake(marked: str, own: str) -> None:
+    """Raises where a warehouse's mark is not this platform's lake.
+
+    Raises:
+        OtherLakeError: it is another lake's.
+    """
+    if marked != own:
+        raise OtherLakeError(marked, own)
+
+
 class WarehouseAccess:
     """What an adapter needs for a connection: the DSN, and what wins over it at that moment.
 
@@ -96,6 +128,7 @@ class WarehouseAccess:
         dsn: empty where the secret says all of it.
         secret: name or ARN of a secret; empty for none, and then there is no client either.
         ca_file: the authorities that are trusted, in a PEM file; empty for those of RDS.
+        allow_superuser: the role may be a superuser.
     """
 
     def __init__(
@@ -104,9 +137,12 @@ class WarehouseAccess:
         secret: str = "",
         client: SecretsClient | None = None,
         ca_file: str = "",
+        *,
+        allow_superuser: bool = False,
     ) -> None:
         self.dsn = dsn
         self._ca_file = ca_file or str(RDS_AUTHORITIES)
+        self._allow_superuser = allow_superuser
         self._secret = secret
         self._client = client
 
@@ -115,7 +151,24 @@ class WarehouseAccess:
         """The access that the settings describe; opens no client where they name no secret."""
         secret = settings.warehouse_secret
         client = await clients.open("secretsmanager") if secret else None
-        return cls(settings.warehouse_dsn, secret, client, settings.warehouse_ca_file)
+        return cls(
+            settings.warehouse_dsn,
+            secret,
+            client,
+            settings.warehouse_ca_file,
+            allow_superuser=settings.allow_superuser,
+        )
+
+    def refuse_superuser(self, is_superuser: str | None) -> None:
+        """To be called with what the server reports of a new connection (`is_superuser`).
+
+        https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-ASYNC
+
+        Raises:
+            SuperuserRefusedError: it works as a superuser, and no setting allows that.
+        """
+        if is_superuser == "on" and not self._allow_superuser:
+            raise SuperuserRefusedError
 
     async def parameters(self) -> dict[str, str]:
         """The parameters that win over the DSN, read anew: to be asked for at each connection.

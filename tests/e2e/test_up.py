@@ -39,6 +39,7 @@ FIELDS = {
     "aws_access_key_id",
     "aws_secret_access_key",
     "lake_bucket",
+    "lake_id",
     "bus_name",
     "log_table",
     "keys_table",

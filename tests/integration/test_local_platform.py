@@ -215,7 +215,9 @@ async def test_answer_of_another_program_is_not_the_readiness_of_the_api() -> No
 
 async def readiness(listener: socket.socket, instance_id: str) -> bool:
     """Of an API that was started with this socket and this name."""
-    around = Surroundings(describe(), port_of(listener), listener, instance_id, Path(), {})
+    around = Surroundings(
+        describe(), port_of(listener), "secret", "lake", listener, instance_id, Path(), {}
+    )
     (program,) = programs("api", 1, around, None)
     return await program.is_ready()
 

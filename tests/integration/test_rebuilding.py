@@ -156,6 +156,7 @@ async def test_task_rebuilds_and_says_so(road: Road, aws_stack: AwsStack) -> Non
         "HEADRACE_WAREHOUSE_DSN": road.dsn,
         "HEADRACE_INBOX_URL": aws_stack.queue_url("loader"),
         "HEADRACE_BUS_NAME": road.aws.resources.bus,
+        "HEADRACE_LAKE_BUCKET": road.aws.resources.bucket.name,
         "HEADRACE_QUARANTINE_BUCKET": road.aws.resources.quarantine.name,
     }
     command = [sys.executable, "-m", "headrace_loader.rebuild"]

@@ -156,7 +156,7 @@ async def api(access: WarehouseAccess) -> None:
 
 
 async def verifier(access: WarehouseAccess) -> None:
-    async with Ledger.open(access):
+    async with Ledger.open(access, "lake"):
         pass
 
 

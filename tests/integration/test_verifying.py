@@ -136,7 +136,7 @@ async def platform(road: Road) -> AsyncIterator[Platform]:
             DynamoDBLog(dynamodb, table),
             Lake(s3, bucket),
             BrokenLake(s3, bucket),
-            await stack.enter_async_context(Ledger.open(WarehouseAccess(road.dsn))),
+            await stack.enter_async_context(Ledger.open(WarehouseAccess(road.dsn), bucket)),
             Log(dynamodb, table),
         )
 
@@ -311,9 +311,9 @@ async def test_what_is_not_meant_is_left_out(
 
 
 async def test_warehouse_without_a_ledger_asks_for_another_try(warehouse_dsn: str) -> None:
-    async with Ledger.open(WarehouseAccess(warehouse_dsn)) as ledger:
+    async with Ledger.open(WarehouseAccess(warehouse_dsn), "lake") as ledger:
         with pytest.raises(TransientError, match="start a loader"):
             await ledger.begin({})
     with pytest.raises(TransientError, match="the warehouse"):
-        async with Ledger.open(WarehouseAccess("postgresql://127.0.0.1:1/none")):
+        async with Ledger.open(WarehouseAccess("postgresql://127.0.0.1:1/none"), "lake"):
             pass

@@ -39,6 +39,21 @@ class ConnectionLostError(TransientError):
     """The server ended the connection."""
 
 
+async def refuse_superuser(access: WarehouseAccess) -> None:
+    """Looks once, where the warehouse answers: the API also starts while it is away.
+
+    Raises:
+        SuperuserRefusedError: the role is a superuser, and no setting allows that.
+    """
+    with suppress(psycopg.Error, TransientError):
+        known = conninfo_to_dict(access.dsn, **await access.parameters())
+        connection = await AsyncConnection.connect(
+            make_conninfo(**{**access.trusting(known), **_CONNECTING})
+        )
+        async with connection:
+            access.refuse_superuser(connection.info.parameter_status("is_superuser"))
+
+
 class Connections:
     """Raises TransientError when the warehouse cannot be reached."""
 
@@ -61,6 +76,7 @@ class Connections:
             return make_conninfo(**{**access.trusting(known), **_CONNECTING})
 
         async def configure(connection: AsyncConnection[Any]) -> None:
+            access.refuse_superuser(connection.info.parameter_status("is_superuser"))
             await _configure(connection, statement_timeout_seconds)
 
         pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
@@ -145,7 +161,9 @@ async def _configure(connection: AsyncConnection[Any], statement_timeout_seconds
         "set_config('default_transaction_read_only', 'on', false), "
         # How rows are written must not depend on the settings of the server or of a role.
         "set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', false), "
-        "set_config('extra_float_digits', '1', false)",
+        "set_config('extra_float_digits', '1', false), "
+        # Not the schema of the role's own name, which may be a db_name.
+        "set_config('search_path', 'public', false)",
         [str(round(statement_timeout_seconds * 1000))],
     )
     # Of transactions that are begun, as streams are: all of one moment.

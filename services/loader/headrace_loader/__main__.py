@@ -34,6 +34,7 @@ async def build(settings: LoaderSettings, parts: Parts) -> Handler:
             lock_timeout_seconds=settings.lock_timeout_seconds,
             stall_seconds=settings.lake_stall_seconds,
             rules=settings.test_rules,
+            lake=settings.lake_mark,
         )
     )
     availability = Availability(parts.gate, warehouse.probe)

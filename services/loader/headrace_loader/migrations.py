@@ -161,6 +161,14 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
         where reopened_at is not null and reopening_published_at is null;
     alter table headrace.contracts add column reverted boolean not null default false;
     """,
+    # The lake that the warehouse belongs to: one row.
+    """
+    create table headrace.lake (
+        one boolean primary key default true check (one),
+        name text not null,
+        marked_at timestamptz not null default clock_timestamp()
+    )
+    """,
 )
 
 _LOCK: Final = 0x68656164_72616365 >> 1

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from headrace_loader import ledger, reopening, tests_role
+from headrace_loader import lake_mark, ledger, reopening, tests_role
+from headrace_loader.lake_mark import LakeMark
 from headrace_loader.ledger import Entry
 from headrace_loader.locks import lock_key, version_lock_key
 from headrace_loader.migrations import migrate
@@ -68,6 +69,7 @@ class PostgresWarehouse:
         lock_timeout_seconds: float,
         stall_seconds: float = 30,
         rules: TestRules = DEFAULT_RULES,
+        lake: LakeMark | None = None,
     ) -> AsyncIterator[PostgresWarehouse]:
         """A warehouse with its ledger in place and a pool of connections.
 
@@ -75,8 +77,11 @@ class PostgresWarehouse:
             lock_timeout_seconds: how long a load waits for a lock before it steps back.
             stall_seconds: how long a load that holds locks waits for bytes of the lake.
             rules: how the tests of contracts are run.
+            lake: what the warehouse has to belong to; None: it is neither marked nor asked.
 
         Raises:
+            SuperuserRefusedError: the role is a superuser, and no setting allows that.
+            OtherLakeError: the warehouse belongs to another lake.
             WarehouseUnsuitableError: the server is older than Postgres 17, or the database keeps
                 bytes rather than characters (SQL_ASCII).
         """
@@ -89,6 +94,8 @@ class PostgresWarehouse:
                 # A file means the same whatever the server's own settings are.
                 "timezone": "UTC",
                 "datestyle": "ISO, YMD",
+                # Not the schema of the role's own name, which may be a db_name.
+                "search_path": "public",
             }
             for name, value in settings.items():
                 await connection.execute("select set_config(%s, %s, false)", [name, value])
@@ -97,9 +104,12 @@ class PostgresWarehouse:
         async with WarehousePool(access, connections=connections, configure=configure) as pool:
             with warehouse_errors("preparing the ledger"):
                 async with pool.connection() as connection:
+                    access.refuse_superuser(connection.info.parameter_status("is_superuser"))
                     _refuse_old(connection.info.server_version)
                     _refuse_bytes(connection.info.parameter_status("server_encoding"))
                     await migrate(connection)
+                    if lake is not None:
+                        await lake_mark.mark(connection, lake)
                     await tests_role.make(connection)
             yield cls(pool, stall_seconds, rules)
 

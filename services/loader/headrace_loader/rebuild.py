@@ -50,6 +50,7 @@ async def _rebuild(settings: LoaderSettings, db_name: str, table_name: str) -> R
                 await WarehouseAccess.open(settings, clients),
                 connections=_CONNECTIONS,
                 lock_timeout_seconds=settings.lock_timeout_seconds,
+                lake=settings.lake_mark,
             )
         )
         lake = S3Lake(await clients.open("s3"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from headrace_loader.files import DEFAULT_FILE_LIMITS, FileLimits
+from headrace_loader.lake_mark import LakeMark
 from headrace_loader.testing_rows import DEFAULT_RULES, TestRules
 from headrace_loader.unpacking import DEFAULT_LIMITS, UnpackLimits
-from headrace_shared.settings import Databases, InboxSettings, WarehouseSettings
+from headrace_shared.settings import Databases, InboxSettings, LakeSettings, WarehouseSettings
 
 
-class LoaderSettings(InboxSettings, WarehouseSettings):
+class LoaderSettings(InboxSettings, WarehouseSettings, LakeSettings):
     """Read once at the start."""
 
     concurrency: int = Field(
@@ -60,6 +61,11 @@ class LoaderSettings(InboxSettings, WarehouseSettings):
     quarantine_bucket: str = Field(
         description="The bucket in which bad rows are kept.", min_length=1
     )
+    lake_moved_from: str = Field(
+        "",
+        description="The name that the lake had before, as a refused start reports it: the "
+        "warehouse is then marked with the new one.",
+    )
     infer_databases: Databases = Field(
         frozenset(),
         description="The db_names, separated by commas, or `*`, whose tables get a contract from "
@@ -81,6 +87,11 @@ class LoaderSettings(InboxSettings, WarehouseSettings):
         gt=0,
         description="How long a load that holds locks waits for bytes of the lake.",
     )
+
+    @property
+    def lake_mark(self) -> LakeMark:
+        """The lake that the warehouse has to belong to."""
+        return LakeMark(self.lake_name, self.lake_moved_from)
 
     @property
     def test_rules(self) -> TestRules:

@@ -60,7 +60,7 @@ async def make(connection: AsyncConnection[Any]) -> None:
     without tests that need the role do not depend on it."""
     missing = await missing_statements(connection, make_where_allowed=True)
     if missing:
-        _log.warning("tests_role.missing", role=TESTS_ROLE, run=missing)
+        _log.warning("role.missed", role=TESTS_ROLE, run=missing)
 
 
 async def require(connection: AsyncConnection[Any]) -> None:
@@ -117,7 +117,7 @@ async def _made(connection: AsyncConnection[Any], statements: list[sql.Composed]
     except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
         # Another loader of the server made it at the same moment.
         return _text(connection, statements[1:])
-    _log.info("tests_role.made", role=TESTS_ROLE)
+    _log.info("role.made", role=TESTS_ROLE)
     return ""
 
 

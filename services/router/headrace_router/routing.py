@@ -112,7 +112,8 @@ def _check_database(drop: Drop, name: str, databases: Collection[str]) -> None:
         raise _refusal(
             "database_name_unsafe",
             f"{name!r} cannot be a database name.",
-            f"Use {RULE}; names that begin with pg_, information_schema and headrace are reserved.",
+            f"Use {RULE}; names that begin with pg_, information_schema, public and headrace are "
+            "reserved.",
         )
     if ANY_DATABASE not in databases and drop.db_name not in databases:
         raise _refusal(

@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from headrace_shared.errors import TransientError
-from headrace_shared.warehouse_access import WarehouseAccess
+from headrace_shared.warehouse_access import WarehouseAccess, refuse_other_lake
 from headrace_verifier.judging import Count
 from headrace_verifier.records import Entry, Version, entry_of
 
@@ -79,8 +79,16 @@ class Ledger:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, access: WarehouseAccess) -> AsyncIterator[Ledger]:
-        """A ledger on a connection of its own."""
+    async def open(cls, access: WarehouseAccess, lake: str) -> AsyncIterator[Ledger]:
+        """A ledger on a connection of its own.
+
+        Args:
+            lake: the name of the lake that the warehouse has to belong to.
+
+        Raises:
+            SuperuserRefusedError: the role is a superuser, and no setting allows that.
+            OtherLakeError: the warehouse belongs to another lake.
+        """
         known = conninfo_to_dict(access.dsn, **await access.parameters())
         with _transient_errors():
             connection: AsyncConnection[Any] = await AsyncConnection.connect(
@@ -95,7 +103,17 @@ class Ledger:
                 await connection.execute(
                     "select set_config('lock_timeout', %s, false)", [f"{_LOCK_SECONDS}s"]
                 )
-            yield cls(connection)
+            ledger = cls(connection)
+            access.refuse_superuser(connection.info.parameter_status("is_superuser"))
+            await ledger._refuse_other_lake(lake)
+            yield ledger
+
+    async def _refuse_other_lake(self, lake: str) -> None:
+        # Before the first start of a loader there is no mark, nor a ledger.
+        [found] = await self._rows("select to_regclass('headrace.lake') is not null as there", {})
+        if found["there"]:
+            for row in await self._rows("select name from headrace.lake", {}):
+                refuse_other_lake(row["name"], lake)
 
     async def unknown(self, versions: Sequence[Version]) -> list[Version]:
         """Those of the versions (of one bucket) that have no row."""

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from headrace_shared.settings import WarehouseSettings
+from headrace_shared.settings import LakeSettings, WarehouseSettings
 from headrace_verifier.verification import Plan
 
 
-class VerifierSettings(WarehouseSettings):
+class VerifierSettings(WarehouseSettings, LakeSettings):
     """Read once at the start."""
 
-    lake_bucket: str = Field(min_length=1, description="Name of the bucket that is the lake.")
     log_table: str = Field(min_length=1, description="Name of the DynamoDB table of the log.")
     bus_name: str = Field(description="Name or ARN of the EventBridge bus for facts.", min_length=1)
     interval_seconds: float = Field(

@@ -29,7 +29,7 @@ async def verify(settings: VerifierSettings, plan: Plan, teller: Teller, *, resu
         access = await WarehouseAccess.open(settings, clients)
         verification = Verification(
             Lake(await clients.open("s3"), settings.lake_bucket),
-            await stack.enter_async_context(Ledger.open(access)),
+            await stack.enter_async_context(Ledger.open(access, settings.lake_name)),
             Log(await clients.open("dynamodb"), settings.log_table),
             EventBridgeBus(await clients.open("events"), settings.bus_name),
             plan,
@@ -48,4 +48,4 @@ async def opened_ledger(settings: VerifierSettings) -> AsyncIterator[Ledger]:
     async with AsyncExitStack() as stack:
         clients = AwsClients(stack, connections=1)
         access = await WarehouseAccess.open(settings, clients)
-        yield await stack.enter_async_context(Ledger.open(access))
+        yield await stack.enter_async_context(Ledger.open(access, settings.lake_name))
