@@ -237,6 +237,19 @@ def test_log_that_is_ahead_has_the_drop_done_again_in_a_later_run() -> None:
     assert found.repair.run > REQUEST
 
 
+def test_log_that_is_ahead_since_a_moment_ago_is_left_alone() -> None:
+    item = logged(routed(JUST_NOW, run=REQUEST), loaded(JUST_NOW, run=REQUEST))
+    assert judge_entry(an_entry(State.REJECTED), item, GRACE) is None
+
+
+def test_repair_comes_after_a_run_that_lies_in_the_future() -> None:
+    ahead = int(NOW.timestamp() * 1000) + 60_000
+    found = judge_entry(an_entry(State.REJECTED), logged(loaded(run=ahead)), GRACE)
+    assert found is not None
+    assert isinstance(found.repair, ReplayRequested)
+    assert found.repair.run == ahead + 1
+
+
 def test_log_that_is_ahead_of_an_revert_has_it_reverted_again() -> None:
     item = logged(DropReverted(**at(LONG_AGO, run=REQUEST), attempt=1, rows_removed=3))
     found = judge_entry(an_entry(), item, GRACE)
