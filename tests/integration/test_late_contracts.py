@@ -105,6 +105,17 @@ async def test_earlier_drop_is_held_to_the_nulls_of_its_own_contract(
     assert names(road) == [(None, "b")]
 
 
+async def test_earlier_drop_is_held_to_its_nulls_where_every_column_allows_them_later(
+    road: Road,
+) -> None:
+    strict = [ID, {**NAME, "nullable": False}]
+    await road.contract(columns=strict)
+    drop = road.land("dev/append/users/a.csv", "id,name\n,a\n")
+    await road.contract(columns=[{**column, "nullable": True} for column in strict])
+    assert isinstance(await road.bring(drop), Rejected)
+    assert road.scalar("select count(*) from dev.users") == 0
+
+
 @pytest.mark.parametrize("order", ORDERS)
 async def test_earlier_drop_is_held_to_the_types_of_its_own_contract(
     road: Road, order: tuple[int, ...]

@@ -16,6 +16,8 @@ from tools.mutants.sql_operators import sql_mutations
 
 CORE: Final = (
     "shared/headrace_shared/inbox.py",
+    "shared/headrace_shared/trying.py",
+    "shared/headrace_shared/deliveries.py",
     "shared/headrace_shared/sqs.py",
     "shared/headrace_shared/bus.py",
     "shared/headrace_shared/coalescing.py",
