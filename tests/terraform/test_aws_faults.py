@@ -80,6 +80,8 @@ RIGHT: Final = [
     state(transformer({"a": "$.detail.a"}, '{"text": "<a>", "value": <a>}')),
     state(tracking("IF(FILL(running, REPEAT) > 0, -running * 2 ^ 0.5, AVG(METRICS()))")),
     state(counting_alarm("FILL(running, 0) < 1", evaluation_periods=3, datapoints_to_alarm=2)),
+    # The documentation of this period has "between 15 and 63 days ago".
+    state(counting_alarm("running", period_of_metric=300)),
     state(alarm(period=604_800)),
     state(alarm(period=10)),
     scaled(0, scaling_policy("TargetTrackingScaling"), scaling_policy("StepScaling")),

@@ -3,6 +3,7 @@ a finding."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -179,6 +180,17 @@ def test_failure_of_a_module_names_its_run_and_reason(
 ) -> None:
     with pytest.raises(TerraformError, match=r"made.*Another name"):
         states.tested(_module(tmp_path, "other", terraform_environment), tmp_path)
+
+
+def test_runs_that_were_interrupted_are_no_pass(
+    tmp_path: Path, terraform_environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = {"status": "pass", "passed": 1, "failed": 0, "errored": 0, "skipped": 2}
+    line = json.dumps({"type": "test_summary", "test_summary": summary})
+    terraform = _module(tmp_path, "tasks", terraform_environment)
+    monkeypatch.setattr(terraform, "test_lines", lambda: iter([line]))
+    with pytest.raises(TerraformError, match="pass, 2 skipped"):
+        states.tested(terraform, tmp_path)
 
 
 def _members(member: Member, depth: int = 6) -> Iterator[Member]:

@@ -31,7 +31,10 @@ _LENGTHS: Final = (
 )
 _RANGES: Final = (
     re.compile(r"[Mm]ust be a value from (?P<low>[\d,]+) to (?P<high>[\d,]+)"),
-    re.compile(r"between (?P<low>[\d,]+)(?: seconds)?(?: \([\w ]+\))? and (?P<high>[\d,]+)"),
+    re.compile(
+        r"[Ss]pecify(?: a value)? between (?P<low>[\d,]+)(?: seconds)?(?: \([\w ]+\))? and "
+        r"(?P<high>[\d,]+)"
+    ),
     re.compile(
         r"minimum supported value is (?P<low>\d+) GiB and the maximum supported value is "
         r"(?P<high>\d+)"

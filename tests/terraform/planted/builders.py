@@ -85,13 +85,13 @@ def tracking(expression: str, **running: Any) -> Resource:
     return one("aws_appautoscaling_policy", target_tracking_scaling_policy_configuration=[block])
 
 
-def counting_alarm(expression: str, **values: Any) -> Resource:
+def counting_alarm(expression: str, period_of_metric: int = 60, **values: Any) -> Resource:
     """An alarm on a formula with `running`, the count of a service's tasks."""
     count = {
         "namespace": "ECS/ContainerInsights",
         "metric_name": "RunningTaskCount",
         "dimensions": {"ClusterName": "c", "ServiceName": "s"},
-        "period": 60,
+        "period": period_of_metric,
     }
     queries = [
         {"id": "running", "metric": [count]},
