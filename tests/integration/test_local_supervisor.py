@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from headrace_local import supervisor
+from headrace_local import log_files, supervisor
 from headrace_local.errors import PlatformError
 from headrace_local.supervisor import Listener, Process, Program
 from tests.patience import patience
@@ -228,15 +228,16 @@ async def test_very_long_line_does_not_end_the_listening(tmp_path: Path, heard: 
     assert ("child", "after") in heard.lines
 
 
-async def test_log_that_has_grown_too_long_steps_aside(
-    tmp_path: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervisor, "_LOG_BYTES", 10)
-    (tmp_path / "child.log").write_text("an earlier run\n")
-    async with supervised(program(STAYS), tmp_path, heard):
-        await eventually(lambda: heard.lines)
-    assert (tmp_path / "child.log").read_text() == "here\n"
-    assert (tmp_path / "child.log.1").read_text() == "an earlier run\n"
+async def test_log_is_bounded_while_its_process_runs(tmp_path: Path, heard: Heard) -> None:
+    lines, length = 3 * log_files.MOST_BYTES // 500_000, 500_000
+    code = f"for n in range({lines}): print('x' * {length}, flush=True)\n{STAYS}"
+    async with supervised(program(code), tmp_path, heard):
+        await eventually(lambda: ("child", "here") in heard.lines)
+        log, before = tmp_path / "child.log", tmp_path / "child.log.1"
+        assert log.read_text().endswith("here\n")
+        for one in (log, before):
+            assert one.stat().st_size <= log_files.MOST_BYTES + length + 1
+            assert one.stat().st_mode & 0o777 == 0o600
 
 
 PARENT = """
