@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from headrace_local.errors import CommandError, PlatformError, UserError
 from headrace_local.target import KEY_VARIABLE, find_key
 from headrace_shared.log_schema import END_STATES, State
-from headrace_shared.reasons import BadRow, Reason, TestResult
+from headrace_shared.reasons import BadRow, LoadWarning, Reason, TestResult
 
 PAGE_LIMIT: Final = 500
 """The most items that the API gives in one page."""
@@ -61,6 +61,7 @@ class DropItem(_Answer):
     rows_loaded: int | None = None
     rows_quarantined: int | None = None
     bad_rows: tuple[BadRow, ...] | None = None
+    warnings: tuple[LoadWarning, ...] | None = None
     tests: tuple[TestResult, ...] | None = None
     corrects: UUID | None = None
     corrected_by: UUID | None = None
@@ -167,6 +168,7 @@ class ApiClient:
         landed_to: datetime | None = None,
         table: tuple[str, str] | None = None,
         state: State | None = None,
+        key: str | None = None,
         limit: int = PAGE_LIMIT,
     ) -> Iterator[DropItem]:
         """The drops that landed in `landed_from`..`landed_to`, newest first, page after page.
@@ -174,17 +176,20 @@ class ApiClient:
         Args:
             table: db_name and table_name, to ask for the drops of one table only.
             state: to ask for the drops in one state only.
+            key: to ask for the drops of one key only.
             limit: the size of a page; stop iterating to leave the rest unasked.
         """
-        query: dict[str, str | int] = {"limit": limit}
-        if table is not None:
-            query["db_name"], query["table_name"] = table
-        if state is not None:
-            query["state"] = state.value
-        if landed_from is not None:
-            query["landed_from"] = rfc3339(landed_from)
-        if landed_to is not None:
-            query["landed_to"] = rfc3339(landed_to)
+        db_name, table_name = table or (None, None)
+        asked: dict[str, str | int | None] = {
+            "limit": limit,
+            "db_name": db_name,
+            "table_name": table_name,
+            "state": state.value if state else None,
+            "key": key,
+            "landed_from": rfc3339(landed_from) if landed_from else None,
+            "landed_to": rfc3339(landed_to) if landed_to else None,
+        }
+        query = {name: value for name, value in asked.items() if value is not None}
         while True:
             page = self.get("/v1/drops", query)
             for item in page.get("items", []):

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headrace_shared.drop import Drop
 from headrace_shared.errors import HeadraceError
-from headrace_shared.reasons import BadRow, Reason, TestResult
+from headrace_shared.reasons import BadRow, LoadWarning, Reason, TestResult
 
 SOURCE = "headrace"
 VERSION = "1.1"
@@ -93,7 +93,8 @@ class LoadSucceeded(_Fact):
     """The rows of a drop are committed, together with its ledger row.
 
     `duration_ms` is the work of the load alone; `bytes` the object's size as it lies in the lake;
-    `bad_rows` the first of those that are in the quarantine; `tests` how the tests ended.
+    `bad_rows` the first of those that are in the quarantine; `tests` how the tests ended;
+    `warnings` what to look at although the drop was loaded.
     """
 
     detail_type: ClassVar[str] = "Load Succeeded"
@@ -103,6 +104,7 @@ class LoadSucceeded(_Fact):
     rows_quarantined: int = 0
     bad_rows: tuple[BadRow, ...] = ()
     tests: tuple[TestResult, ...] = ()
+    warnings: tuple[LoadWarning, ...] = ()
     bytes: int
     duration_ms: int
     contract_id: UUID | None = None

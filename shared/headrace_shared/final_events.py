@@ -22,7 +22,7 @@ from headrace_shared.facts import (
     LoadSucceeded,
 )
 from headrace_shared.log_schema import State
-from headrace_shared.reasons import BadRow, Reason, TestResult
+from headrace_shared.reasons import BadRow, LoadWarning, Reason, TestResult
 from headrace_shared.stages import stage_of
 from headrace_shared.tracing import traceparent
 
@@ -34,10 +34,12 @@ class Findings:
     Args:
         bad_rows: the first of the quarantined rows.
         tests: how the tests of the contract ended.
+        warnings: what the user should look at although the drop was loaded.
     """
 
     bad_rows: tuple[BadRow, ...] = ()
     tests: tuple[TestResult, ...] = ()
+    warnings: tuple[LoadWarning, ...] = ()
 
     def as_document(self) -> dict[str, Any] | None:
         """As the ledger keeps them; None where nothing was found."""
@@ -46,6 +48,7 @@ class Findings:
         return {
             "bad_rows": [one.model_dump(exclude_none=True) for one in self.bad_rows],
             "tests": [one.model_dump() for one in self.tests],
+            "warnings": [one.model_dump() for one in self.warnings],
         }
 
     @classmethod
@@ -55,6 +58,7 @@ class Findings:
         return cls(
             tuple(BadRow.model_validate(one) for one in kept.get("bad_rows", ())),
             tuple(TestResult.model_validate(one) for one in kept.get("tests", ())),
+            tuple(LoadWarning.model_validate(one) for one in kept.get("warnings", ())),
         )
 
 
@@ -131,6 +135,7 @@ def _loaded(final: FinalState, common: Mapping[str, Any]) -> LoadSucceeded:
         rows_quarantined=final.rows_quarantined,
         bad_rows=final.findings.bad_rows,
         tests=final.findings.tests,
+        warnings=final.findings.warnings,
         bytes=final.drop.size_bytes,
         duration_ms=final.duration_ms,
         contract_id=final.contract_id,

@@ -60,6 +60,22 @@ class TestResult(BaseModel):
     sample: tuple[tuple[str | None, ...], ...] = ()
 
 
+class LoadWarning(BaseModel):
+    """What a user should look at although the drop was loaded.
+
+    Args:
+        code: stable, for programs.
+        message: a sentence for people.
+        columns: the first 100 of the contract's columns that it is about.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    code: str
+    message: str
+    columns: tuple[str, ...] = ()
+
+
 class Reason(BaseModel):
     """What was wrong, where, and what to do.
 

@@ -36,6 +36,7 @@ _CODES: Final[Mapping[Stage, tuple[str, ...]]] = {
         "header_unreadable",
         "json_malformed",
         "line_too_long",
+        "no_good_rows",
         "records_missing",
         "too_many_bad_rows",
         "unpacks_to_too_much",

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from headrace_loader.sifting.batches import Record
 from headrace_loader.sifting.json_cutting import Documents, Elements, Lines, cutter_of
-from headrace_loader.sifting.json_rows import FaultyError, JsonRows
+from headrace_loader.sifting.json_fields import FaultyError
+from headrace_loader.sifting.json_rows import JsonRows
 from headrace_shared.contract import Column
 from headrace_shared.errors import PermanentError
 from headrace_shared.file_formats import JsonFormat, json_path
@@ -132,7 +133,7 @@ COLUMNS = (
 def test_any_record_makes_rows_or_is_told_to_be_bad(content: bytes) -> None:
     for written in (JsonFormat(type="json"), JsonFormat(type="json", explode=("$.b",))):
         try:
-            rows = JsonRows(COLUMNS, written, {}).rows(content)
+            rows = JsonRows(COLUMNS, written, {}, set()).rows(content)
         except FaultyError:
             continue
         assert all(len(row) == len(COLUMNS) and row[0] is not None for row in rows)
@@ -171,3 +172,76 @@ def test_empty_element_is_a_record_of_its_own(content: bytes, raws: list[bytes])
         found = records(Elements((), MOST), [content[:place], content[place:]])
         assert [one.raw for one in found] == raws
         assert [one.number for one in found] == list(range(1, len(raws) + 1))
+
+
+NAMED = (
+    Column(name="a", type="bigint"),
+    Column(name="b", type="text", nullable=False),
+    Column(name="k", type="text"),
+    Column(name="d", type="text", path="$.Dd"),
+    Column(name="dd", type="text"),
+)
+
+
+def rows_of(record: dict[str, Any], filled: set[int] | None = None, **written: Any) -> list[Any]:
+    form = JsonFormat(type="json", **written)
+    return JsonRows(NAMED, form, {}, set() if filled is None else filled).rows(
+        json.dumps(record).encode()
+    )
+
+
+def test_column_takes_the_field_of_its_name_in_any_case() -> None:
+    assert rows_of({"A": 1, "B": "x", "K": "y"}) == [["1", "x", "y", None, None]]
+
+
+def test_field_that_a_path_names_is_left_to_the_path() -> None:
+    assert rows_of({"b": "x", "Dd": "p", "DD": "n"}) == [[None, "x", None, "p", "n"]]
+    assert rows_of({"b": "x", "Dd": "p"}) == [[None, "x", None, "p", None]]
+
+
+@pytest.mark.parametrize("unknown", ["refuse", "ignore"])
+def test_two_fields_for_one_column_are_a_fault_and_never_one_of_them(unknown: str) -> None:
+    for record in ({"b": "x", "B": "x"}, {"b": None, "B": "x"}, {"B": "x", "b": "x", "a": 1}):
+        with pytest.raises(FaultyError) as raised:
+            rows_of(record, unknown=unknown)
+        assert [(one.code, one.column) for one in raised.value.faults] == [("ambiguous_field", "b")]
+
+
+def test_letter_that_only_looks_like_the_name_is_another_field() -> None:
+    with pytest.raises(FaultyError, match="unknown_field"):
+        rows_of({"b": "x", "\u212a": "kelvin"})
+
+
+def test_columns_with_a_field_are_noted_a_null_among_them() -> None:
+    filled: set[int] = set()
+    rows_of({"A": None, "b": "x", "other": 1}, filled, unknown="ignore")
+    assert filled == {0, 1}
+
+
+keys = st.sampled_from(["a", "A", "b", "B", "k", "Dd", "dd", "DD", "x", "\u212a"])
+plain_values = st.none() | st.integers() | st.text(st.sampled_from("ab \u00e9"), max_size=3)
+
+
+@given(
+    records=st.lists(st.dictionaries(keys, plain_values, max_size=5), min_size=1, max_size=4),
+    unknown=st.sampled_from(["refuse", "ignore"]),
+)
+def test_short_way_of_the_many_gives_what_the_long_way_gives(
+    records: list[dict[str, Any]], unknown: str
+) -> None:
+    form = JsonFormat.model_validate({"type": "json", "unknown": unknown})
+    filled: tuple[set[int], set[int]] = (set(), set())
+    short, long = JsonRows(NAMED, form, {}, filled[0]), JsonRows(NAMED, form, {}, filled[1])
+    for record in records:
+        content = json.dumps(record, ensure_ascii=False).encode()
+        line = short.line(content)
+        try:
+            (row,) = long.rows(content)
+        except FaultyError:
+            assert line is None
+            with pytest.raises(FaultyError):
+                short.rows(content)
+            continue
+        assert line is not None
+        assert line.decode() == "\t".join("\\N" if one is None else one for one in row)
+        assert filled[0] == filled[1]

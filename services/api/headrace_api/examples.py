@@ -43,6 +43,7 @@ DROP: Final[dict[str, JsonValue]] = {
     "bad_rows": None,
     "corrects": None,
     "corrected_by": None,
+    "warnings": None,
     "tests": None,
     "rows_removed": None,
     "bytes": 4096,

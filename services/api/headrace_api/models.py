@@ -19,7 +19,7 @@ from headrace_api.examples import (
     example,
 )
 from headrace_shared.log_schema import State
-from headrace_shared.reasons import BadRow, Reason, TestResult
+from headrace_shared.reasons import BadRow, LoadWarning, Reason, TestResult
 
 
 class DropItem(BaseModel):
@@ -46,7 +46,7 @@ class DropItem(BaseModel):
     )
     status: str = Field(description="How the latest step went: success or fail.")
     rows_loaded: int | None = Field(None, description="Null until the drop has ended.")
-    rows_quarantined: int | None = Field(None, description="Bad rows that were set aside.")
+    rows_quarantined: int | None = Field(None, description="Bad rows that are in quarantine.")
     bad_rows: tuple[BadRow, ...] | None = Field(
         None, description="The first of the rows in quarantine."
     )
@@ -55,6 +55,9 @@ class DropItem(BaseModel):
     )
     corrected_by: UUID | None = Field(
         None, description="The latest drop that corrects quarantined rows of this one."
+    )
+    warnings: tuple[LoadWarning, ...] | None = Field(
+        None, description="What to look at although the drop was loaded."
     )
     tests: tuple[TestResult, ...] | None = Field(
         None, description="How the contract's tests ended; of a rejected drop see its reason."

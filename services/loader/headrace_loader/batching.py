@@ -15,7 +15,7 @@ from typing import Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from headrace_loader.columns import columns_of_file
+from headrace_loader.columns import absent_columns, columns_of_file, unfilled
 from headrace_loader.lake import S3Lake
 from headrace_loader.outcomes import Loaded
 from headrace_loader.pace import Verdict
@@ -145,4 +145,5 @@ def _part(one: _Waiting, contract: StoredContract) -> Part | None:
         columns,
         file.tagged(one.drop.drop_id, dialect),
         file.rows,
+        unfilled(absent_columns(columns, contract.contract), file.rows),
     )

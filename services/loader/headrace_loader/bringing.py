@@ -36,7 +36,9 @@ async def bring(
     if not placement.staged:
         found = await file.into(transaction, staged=False)
         await file.settle(found)
-        return Loaded(found.rows, contract_id, run=claim.run, aside=found.aside)
+        return Loaded(
+            found.rows, contract_id, aside=found.aside, warnings=found.warnings, run=claim.run
+        )
     staging = await transaction.staging(
         placement.contract.contract, placement.shape, placement.carried
     )
@@ -47,7 +49,15 @@ async def bring(
     if standing.replaced_by is not None:
         return Superseded(standing.replaced_by, contract_id, keys, run=claim.run)
     gone = found.rows - inserted
-    return Loaded(found.rows, contract_id, gone, run=claim.run, aside=found.aside, keys=keys)
+    return Loaded(
+        found.rows,
+        contract_id,
+        gone,
+        aside=found.aside,
+        warnings=found.warnings,
+        keys=keys,
+        run=claim.run,
+    )
 
 
 async def _from_staging(

@@ -1,13 +1,19 @@
-"""Which columns does this file bring? Decided from its header and the contract, without I/O."""
+"""Which columns does this file have? Decided from its header and the contract, without I/O."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from headrace_shared.contract import Column, Contract
 from headrace_shared.errors import PermanentError
-from headrace_shared.reasons import Reason
+from headrace_shared.reasons import LoadWarning, Reason
+
+UNFILLED: Final = "columns_unfilled"
+
+_MOST_COLUMNS: Final = 100
+"""In a warning: an event has 256 KiB, and a table up to 1,599 columns."""
 
 
 def columns_of_file(header: Sequence[str] | None, contract: Contract) -> tuple[Column, ...]:
@@ -24,11 +30,40 @@ def columns_of_file(header: Sequence[str] | None, contract: Contract) -> tuple[C
     """
     if header is None:
         return contract.columns
-    names = [name.strip().lower() for name in header]
+    names = [field_name(name.strip()) for name in header]
     _refuse_repeated(names)
     _refuse_unknown(names, contract)
     _refuse_missing(names, contract)
     return tuple(contract.by_name[name] for name in names)
+
+
+def absent_columns(columns: Sequence[Column], contract: Contract) -> tuple[str, ...]:
+    """The contract's columns that are not among these."""
+    present = {column.name for column in columns}
+    return tuple(name for name in contract.by_name if name not in present)
+
+
+def unfilled(absent: Sequence[str], rows: int) -> tuple[LoadWarning, ...]:
+    """The warning that columns of the contract have no field in a file.
+
+    Args:
+        absent: the columns that no record has a field for; a null is a field.
+        rows: how many records the file has; a file without any leaves nothing unfilled.
+    """
+    if not absent or not rows:
+        return ()
+    kind, null = ("column", "it is") if len(absent) == 1 else ("columns", "they are")
+    message = (
+        f"No record of the file has a field for the {kind} {_listed(absent)}: {null} null in every "
+        "row."
+    )
+    return (LoadWarning(code=UNFILLED, message=message, columns=tuple(absent[:_MOST_COLUMNS])),)
+
+
+def field_name(name: str) -> str:
+    """The name of a file's field as contracts spell columns: in lower case. A letter that is not
+    of ASCII stays, for some become ASCII letters in lower case (the Kelvin sign a k)."""
+    return name.lower() if name.isascii() else name
 
 
 def _refuse_repeated(names: Sequence[str]) -> None:
@@ -63,7 +98,7 @@ def _refuse_missing(names: Sequence[str], contract: Contract) -> None:
         )
 
 
-_MOST_NAMES_TOLD = 20
+_MOST_NAMES_TOLD: Final = 20
 
 
 def _listed(names: Sequence[str] | dict[str, Column]) -> str:

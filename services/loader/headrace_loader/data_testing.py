@@ -1,4 +1,4 @@
-"""What failed tests do to a drop: it is rejected, or the rows that fail are set aside."""
+"""What failed tests do to a drop: it is rejected, or the rows that fail are quarantined."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ async def tested(
         return replace(found, tests=results)
     failed = await _failed(staging, file, errors)
     if contract.hard_testing or any(one.failing_rows and not one.separable for one in errors):
-        await file.refuse(by_number([*found.bad, *failed.values()]))
-        raise PermanentError(_reason(errors, [*failed.values()], results))
+        bad = by_number([*found.bad, *failed.values()])
+        await file.refuse(bad)
+        raise PermanentError(_reason(errors, bad, results))
     await staging.leave_out(list(failed))
     return replace(found, rows=found.rows - len(failed), failed=[*failed.values()], tests=results)
 
@@ -89,16 +90,17 @@ def _result(outcome: TestOutcome) -> TestResult:
 
 
 def _reason(
-    errors: Sequence[TestOutcome], failed: Sequence[BadRecord], results: tuple[TestResult, ...]
+    errors: Sequence[TestOutcome], bad: Sequence[BadRecord], results: tuple[TestResult, ...]
 ) -> Reason:
     count = "A test of the contract" if len(errors) == 1 else f"{len(errors)} tests of the contract"
     others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return Reason(
         code="tests_failed",
         message=f"{count} failed: {errors[0].label}: {errors[0].message}{others}.",
-        remedy="Nothing of the file is loaded. Mend the rows and upload the file again, or change "
-        "the test in the contract and replay the drop; `hard_testing: false` sets such rows aside.",
-        bad_rows=told(failed),
-        bad_row_count=len(failed),
+        remedy="Nothing of the file is loaded. Correct the rows and upload the file again, or "
+        "change the test in the contract and replay the drop; with `hard_testing: false` such rows "
+        "go to the quarantine and the others are loaded.",
+        bad_rows=told(bad),
+        bad_row_count=len(bad),
         tests=results,
     )

@@ -28,7 +28,8 @@ def event_of(outcome: Outcome, asked: DropRouted | RevertRequested, attempt: int
 def _log_line(outcome: Outcome, final: FinalState) -> None:
     match outcome:
         case Loaded(rows=rows):
-            _log.info("load.committed", rows=rows, duration_ms=final.duration_ms)
+            codes = [one.code for one in final.findings.warnings]
+            _log.info("load.committed", rows=rows, duration_ms=final.duration_ms, warnings=codes)
         case Applied(changes=changes):
             _log.info("contract.applied", changes=changes)
         case Superseded(by=by):

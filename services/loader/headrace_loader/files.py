@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from headrace_loader.columns import unfilled
 from headrace_loader.csv_stream import within_lines
 from headrace_loader.lake import S3Lake
 from headrace_loader.sheets import CsvSheet, JsonSheet, Sheet, open_sheet
-from headrace_loader.sifting.batches import BadRecord, Batch, Record, by_number
+from headrace_loader.sifting.batches import BadRecord, Batch, Record
 from headrace_loader.sifting.copying import loaded_records
 from headrace_loader.sifting.quarantine import Quarantine
 from headrace_loader.sifting.verdict import Found, refusal
@@ -62,10 +63,10 @@ class Rows(Protocol):
         """Keeps the bad rows.
 
         Raises:
-            PermanentError: there are more than may be set aside.
+            PermanentError: there are more than the contract allows, or there is no good row.
         """
 
-    async def refuse(self, failed: Sequence[BadRecord]) -> None:
+    async def refuse(self, bad: Sequence[BadRecord]) -> None:
         """Keeps rows for which the whole drop is rejected."""
 
 
@@ -84,9 +85,20 @@ class _Rows:
         async with self._again() as batches:
             return await loaded_records(batches, self._passed, places)
 
-    async def refuse(self, failed: Sequence[BadRecord]) -> None:
+    async def settle(self, found: Found) -> None:
         """See `Rows`."""
-        await self._keep(failed, set_aside=False)
+        bad = found.kept
+        if not bad:
+            return
+        reason = refusal(found, self._contract.on_bad_rows)
+        _log.info("rows.sifted", rows=found.rows, bad_rows=len(bad), aside=reason is None)
+        await self._keep(bad, set_aside=reason is None)
+        if reason is not None:
+            raise PermanentError(reason)
+
+    async def refuse(self, bad: Sequence[BadRecord]) -> None:
+        """See `Rows`."""
+        await self._keep(bad, set_aside=False)
 
     async def _keep(self, bad: Sequence[BadRecord], *, set_aside: bool) -> None:
         if bad and self._files.quarantine is not None:
@@ -116,11 +128,7 @@ class PlainRows(_Rows):
         sheet = self._sheet
         blocks = within_lines(sheet.file.blocks, self._files.limits.line_bytes)
         rows = await transaction.copy(sheet.columns, sheet.dialect, blocks, staged=staged)
-        return Found(rows)
-
-    async def settle(self, found: Found) -> None:
-        """See `Rows`."""
-        await self._keep(found.failed, set_aside=True)
+        return Found(rows, warnings=unfilled(sheet.absent, rows))
 
 
 class SiftedRows(_Rows):
@@ -138,20 +146,9 @@ class SiftedRows(_Rows):
         statement = self._sheet.statement(transaction.destination(staged=staged))
         sifted = await transaction.sift(statement, self._read, most)
         self._passed = sorted(one.place for one in sifted.passed)
-        judged = await transaction.judged(self._sheet.columns, sifted.passed)
-        bad = by_number([*sifted.bad, *judged])
-        return Found(sifted.rows, bad[: most + 1], sifted.complete)
-
-    async def settle(self, found: Found) -> None:
-        """See `Rows`."""
-        if not found.bad and not found.failed:
-            return
-        reason = refusal(found, self._contract.on_bad_rows)
-        bad = by_number([*found.bad, *found.failed])
-        _log.info("rows.sifted", rows=found.rows, bad_rows=len(bad), aside=reason is None)
-        await self._keep(bad, set_aside=reason is None)
-        if reason is not None:
-            raise PermanentError(reason)
+        bad = await transaction.judged(self._sheet.columns, sifted)
+        warnings = unfilled(self._sheet.absent, sifted.rows + len(bad))
+        return Found(sifted.rows, bad[: most + 1], sifted.complete, warnings=warnings)
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncIterator[Batch]]:

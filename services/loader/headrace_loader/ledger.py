@@ -202,7 +202,7 @@ def ending(outcome: Outcome) -> dict[str, Any]:
         "rows": loaded.rows if loaded else 0,
         "rows_removed": outcome.rows_removed if isinstance(outcome, Loaded | Reverted) else 0,
         "rows_quarantined": aside.rows,
-        "told": _jsonb(_findings(outcome).as_document()),
+        "told": jsonb(_findings(outcome).as_document()),
         "contract_id": None if isinstance(outcome, Applied | Reverted) else outcome.contract_id,
         "keys": outcome.keys if isinstance(outcome, Loaded | Superseded) else None,
         "superseded_by": outcome.by if isinstance(outcome, Superseded) else None,
@@ -237,10 +237,12 @@ def final_state(drop: Drop, outcome: Outcome, run: int) -> FinalState:
 
 def _findings(outcome: Outcome) -> Findings:
     aside = outcome.aside if isinstance(outcome, Loaded) else NOTHING_ASIDE
-    return Findings(aside.first, aside.tests)
+    warnings = outcome.warnings if isinstance(outcome, Loaded) else ()
+    return Findings(aside.first, aside.tests, warnings)
 
 
-def _jsonb(document: Mapping[str, Any] | None) -> Jsonb | None:
+def jsonb(document: Mapping[str, Any] | None) -> Jsonb | None:
+    """A document as a parameter of a statement; None is SQL's null, not JSON's."""
     return None if document is None else Jsonb(document)
 
 
@@ -279,6 +281,7 @@ def _ended(row: dict[str, Any]) -> Outcome:
         contract_id,
         row["rows_removed"],
         aside,
+        found.warnings,
         row["keys_fingerprint"],
         repeated=True,
         run=run,

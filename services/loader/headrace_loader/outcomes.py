@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from headrace_shared.reasons import BadRow, Reason, TestResult
+from headrace_shared.reasons import BadRow, LoadWarning, Reason, TestResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,14 @@ class _Ended:
 class Loaded(_Ended):
     """The rows are committed. `rows_removed`: of them, those that are not in the table because
     rows of later drops, or later rows of the same file, have taken their place. `aside`: what is in
-    the quarantine instead. `keys`: the fingerprint of the keys that an upsert took."""
+    the quarantine instead. `warnings`: what the user should look at. `keys`: the fingerprint of the
+    keys that an upsert took."""
 
     rows: int
     contract_id: UUID | None
     rows_removed: int = 0
     aside: Aside = NOTHING_ASIDE
+    warnings: tuple[LoadWarning, ...] = ()
     keys: str | None = field(default=None, compare=False)
 
 

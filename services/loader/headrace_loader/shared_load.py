@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 
 from headrace_loader import table
 from headrace_loader.copying import copy_statement
+from headrace_loader.ledger import jsonb
 from headrace_loader.outcomes import Loaded, Period
 from headrace_loader.sqlstate import CopyRefusedError, copy_errors
 from headrace_loader.standing import LAST_PLACE, StoredContract
@@ -21,7 +22,9 @@ from headrace_shared.contract import Column, Contract
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import HeadraceError, TransientError
 from headrace_shared.file_formats import CsvFormat
+from headrace_shared.final_events import Findings
 from headrace_shared.identifiers import LINEAGE_COLUMN
+from headrace_shared.reasons import LoadWarning
 
 # The drops of a batch are like any others of the table if nothing that landed after the first of
 # them bears on earlier drops, one contract is right for all of them and the table has its shape,
@@ -44,15 +47,15 @@ _FIT: Final[LiteralString] = """
 _ENTER: Final[LiteralString] = """
     insert into headrace.ledger (drop_id, db_name, table_name, action, bucket, key, version_id,
         etag, size_bytes, sequencer, landed_at, started_at, applied_at, outcome, rows_loaded,
-        contract_id, contract_order)
+        told, contract_id, contract_order)
     select drop_id, %(db_name)s, %(table_name)s, 'append', bucket, key, version_id, etag,
         size_bytes, sequencer, landed_at, started_at, clock_timestamp(), 'loaded', rows_loaded,
-        %(contract_id)s, drop_id
+        told, %(contract_id)s, drop_id
     from unnest(%(drop_ids)s::uuid[], %(buckets)s::text[], %(keys)s::text[], %(versions)s::text[],
         %(etags)s::text[], %(sizes)s::bigint[], %(sequencers)s::text[], %(landed)s::timestamptz[],
-        %(started)s::timestamptz[], %(rows)s::bigint[])
+        %(started)s::timestamptz[], %(rows)s::bigint[], %(told)s::jsonb[])
         as part (drop_id, bucket, key, version_id, etag, size_bytes, sequencer, landed_at,
-            started_at, rows_loaded)
+            started_at, rows_loaded, told)
     -- In one order everywhere: two loaders with the same drops must not wait in a circle.
     order by drop_id
     on conflict do nothing returning drop_id, started_at, applied_at
@@ -65,13 +68,14 @@ class ContendedError(HeadraceError):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One drop of a batch: its rows, each with the drop id as its last field."""
+    """One drop of a batch: its rows, each with the drop id as its last field, and its warnings."""
 
     drop: Drop
     started_at: datetime
     columns: tuple[Column, ...]
     content: bytes
     rows: int
+    warnings: tuple[LoadWarning, ...]
 
 
 class SharedLoad:
@@ -124,7 +128,10 @@ class SharedLoad:
         entered = await self._enter(good, contract.contract_id) if good else {}
         return {
             part.drop.drop_id: Loaded(
-                part.rows, contract.contract_id, period=entered[part.drop.drop_id]
+                part.rows,
+                contract.contract_id,
+                warnings=part.warnings,
+                period=entered[part.drop.drop_id],
             )
             for part in good
         }
@@ -169,6 +176,7 @@ class SharedLoad:
                 "landed": [drop.landed_at for drop in drops],
                 "started": [part.started_at for part in parts],
                 "rows": [part.rows for part in parts],
+                "told": [jsonb(Findings(warnings=part.warnings).as_document()) for part in parts],
             },
         )
         entered = {drop_id: Period(*times) for drop_id, *times in await cursor.fetchall()}

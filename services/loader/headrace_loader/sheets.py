@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from psycopg import sql
 
 from headrace_loader.columnar_file import as_csv
-from headrace_loader.columns import columns_of_file
+from headrace_loader.columns import absent_columns, columns_of_file
 from headrace_loader.copying import copy_statement, copy_text_statement
 from headrace_loader.csv_stream import CsvStream, in_utf8, open_csv, record_of
 from headrace_loader.kinds import HEAD_BYTES, Kind, format_of, kind_of
@@ -40,6 +40,10 @@ class Sheet(Protocol):
     def encoding(self) -> str:
         """What these rows have to be written in, to be read again."""
 
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The contract's columns that the file has no field for; known once it was read."""
+
     def statement(self, target: sql.Identifier) -> sql.Composed:
         """The COPY that takes the batches."""
 
@@ -55,6 +59,7 @@ class CsvSheet:
     columns: tuple[Column, ...]
     dialect: CsvFormat
     has_lines: bool
+    absent: tuple[str, ...]
 
     @property
     def header(self) -> str | None:
@@ -96,6 +101,15 @@ class JsonSheet:
     written: JsonFormat
     header: None = None
     encoding: str = "utf-8"
+    filled: set[int] = field(default_factory=set)
+    """The places of the columns that a record had a field for."""
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """See `Sheet`."""
+        return tuple(
+            column.name for place, column in enumerate(self.columns) if place not in self.filled
+        )
 
     def statement(self, target: sql.Identifier) -> sql.Composed:
         """See `Sheet`."""
@@ -103,7 +117,8 @@ class JsonSheet:
 
     def batches(self, most_bytes: int) -> AsyncIterator[Batch]:
         """See `Sheet`."""
-        make = JsonRows(self.columns, self.written, converters_of(self.columns, self.written))
+        converters = converters_of(self.columns, self.written)
+        make = JsonRows(self.columns, self.written, converters, self.filled)
         return json_batches(self.blocks, make, self.written, most_bytes)
 
 
@@ -142,4 +157,5 @@ async def _csv(
     blocks: AsyncIterator[bytes], dialect: CsvFormat, contract: Contract, *, has_lines: bool
 ) -> CsvSheet:
     stream = await open_csv(blocks, dialect)
-    return CsvSheet(stream, columns_of_file(stream.header, contract), dialect, has_lines)
+    columns = columns_of_file(stream.header, contract)
+    return CsvSheet(stream, columns, dialect, has_lines, absent_columns(columns, contract))

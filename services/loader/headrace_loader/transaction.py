@@ -21,7 +21,7 @@ from headrace_loader.outcomes import Applied, Outcome, Reverted
 from headrace_loader.reopening import NOTHING_REOPENED, Reopened
 from headrace_loader.row_tests import StagedRows
 from headrace_loader.sifting.batches import BadRecord
-from headrace_loader.sifting.copying import Passed, Reading, Sift, Sifted
+from headrace_loader.sifting.copying import Reading, Sift, Sifted
 from headrace_loader.sifting.faults import judged
 from headrace_loader.sqlstate import copy_errors, ddl_errors
 from headrace_loader.staging import STAGED, Place, Staging, Target
@@ -189,9 +189,9 @@ class LoadTransaction:
         sift = Sift(self._connection, statement, read, most_bad)
         return await sift.run(partial(_patiently, self._stall))
 
-    async def judged(self, columns: Sequence[Column], passed: Sequence[Passed]) -> list[BadRecord]:
-        """What is wrong with the rows that a COPY passed over."""
-        return await judged(self._connection, columns, passed)
+    async def judged(self, columns: Sequence[Column], sifted: Sifted) -> list[BadRecord]:
+        """The bad records of a file with everything that is wrong with them."""
+        return await judged(self._connection, columns, sifted.passed, sifted.bad)
 
     async def run_tests(self, contract: Contract) -> tuple[TestOutcome, ...]:
         """How the contract's tests end on the staged rows."""

@@ -58,6 +58,7 @@ _OF_A_STATE = (
     "superseded_by",
     "tests",
     "traceparent",
+    "warnings",
 )
 """Attributes that belong to a state alone, and go when another one comes: what is left of an
 earlier one, or of an earlier run, would depend on the order in which the facts came."""
@@ -215,6 +216,7 @@ def _of_fact(fact: Fact) -> dict[str, Any]:
                 "rows_quarantined": fact.rows_quarantined,
                 "bad_rows": _bad_rows(fact),
                 "tests": [one.model_dump() for one in fact.tests] or None,
+                "warnings": [one.model_dump() for one in fact.warnings] or None,
                 "load_ms": fact.duration_ms,
                 "contract_id": fact.contract_id and str(fact.contract_id),
             }

@@ -186,6 +186,7 @@ def _different_fields(entry: Entry, item: Item) -> list[str]:
                 "rows_quarantined": (entry.rows_quarantined, item.rows_quarantined or 0),
                 "bad_rows": (len(entry.findings.bad_rows), item.bad_rows),
                 "tests": (entry.findings.tests, item.tests),
+                "warnings": (entry.findings.warnings, item.warnings),
             }
         case State.REJECTED if entry.reason is not None:
             pairs = {

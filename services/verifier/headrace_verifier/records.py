@@ -12,7 +12,7 @@ from headrace_shared.drop import Drop, drop_id
 from headrace_shared.final_events import FinalState, Findings
 from headrace_shared.identifiers import safe_identifier, safe_schema
 from headrace_shared.log_schema import AS_LANDED, END_STATES, State, state_order, step_attribute
-from headrace_shared.reasons import Reason, TestResult
+from headrace_shared.reasons import LoadWarning, Reason, TestResult
 from headrace_shared.reruns import logged_drop
 
 EVENT_DELAY: Final = timedelta(minutes=1)
@@ -112,6 +112,7 @@ class Item:
     rows_quarantined: int | None
     bad_rows: int
     tests: tuple[TestResult, ...]
+    warnings: tuple[LoadWarning, ...]
     reason: Reason | None
     superseded_by: UUID | None
     asked_at_stage: str | None
@@ -161,6 +162,7 @@ def item_of(raw: Mapping[str, Any]) -> Item:
         rows_quarantined=raw.get("rows_quarantined"),
         bad_rows=len(raw.get("bad_rows", ())),
         tests=tuple(TestResult.model_validate(one) for one in raw.get("tests", ())),
+        warnings=tuple(LoadWarning.model_validate(one) for one in raw.get("warnings", ())),
         reason=Reason.model_validate(raw["reason"]) if "reason" in raw else None,
         superseded_by=UUID(raw["superseded_by"]) if "superseded_by" in raw else None,
         asked_at_stage=asked["stage"] if asked else None,

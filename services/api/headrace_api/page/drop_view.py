@@ -99,7 +99,7 @@ class DropView:
     what: str
     to_do: str
     bad_rows: Sequence[BadRowView]
-    bad_row_count: int
+    bad_rows_shown: str
     tests: Sequence[TestResult]
     changes: Sequence[str]
     links: Sequence[tuple[str, str]]
@@ -149,7 +149,7 @@ def drop_view(item: Item, now: datetime, *, shows_values: bool) -> DropView:
         what=_message(item, state) or state_word(state).meaning,
         to_do=_to_do(item, state),
         bad_rows=[_bad_row(row, shows_values=shows_values) for row in found],
-        bad_row_count=line.bad_rows or len(found),
+        bad_rows_shown=_shown(found, line.bad_rows),
         tests=[
             TestResult.model_validate(one) for one in reason.get("tests") or item.get("tests") or ()
         ],
@@ -219,15 +219,22 @@ def _message(item: Item, state: State) -> str:
     reason = item.get("reason")
     if reason and state not in {State.LOADED, State.REVERTED}:
         return visible(reason.get("message"))
-    if state is State.LOADED and item.get("rows_quarantined"):
-        set_aside = several(int(item["rows_quarantined"]), "bad row")
-        return f"{set_aside} of the file set aside in quarantine; the others are in the table."
-    return ""
+    return " ".join(_to_look_at(item)) if state is State.LOADED else ""
+
+
+def _to_look_at(item: Item) -> list[str]:
+    """What is to be said of a loaded drop: its rows in quarantine, its warnings."""
+    warnings = [visible(one.get("message")) for one in item.get("warnings") or ()]
+    kept = int(item.get("rows_quarantined") or 0)
+    if not kept:
+        return warnings
+    loaded = several(int(item.get("rows_loaded") or 0), "row")
+    return [f"In quarantine: {several(kept, 'bad row')}. Loaded: {loaded}.", *warnings]
 
 
 def _to_do(item: Item, state: State) -> str:
     if state is State.LOADED and item.get("rows_quarantined"):
-        return "Download the quarantine, mend the rows, and drop them again."
+        return "Download the quarantine, correct the rows, and drop them again."
     return visible((item.get("reason") or {}).get("remedy"))
 
 
@@ -257,6 +264,14 @@ def _links(item: Item) -> list[tuple[str, str]]:
         ("contract_id", "loaded under the contract"),
     )
     return [(label, item[name]) for name, label in names if item.get(name)]
+
+
+def _shown(found: Sequence[Mapping[str, Any]], bad_rows: int) -> str:
+    """How many of the bad rows are shown; a row with several faults is there once for each."""
+    rows = len({(row.get("record"), row.get("line")) for row in found})
+    if rows < bad_rows:
+        return f"The first {count(rows)} of {count(bad_rows)} bad rows"
+    return "One bad row" if rows == 1 else f"All {count(rows)} bad rows"
 
 
 def _bad_row(row: Mapping[str, Any], *, shows_values: bool) -> BadRowView:

@@ -44,10 +44,16 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A record that cannot be loaded, and why."""
+    """A record that cannot be loaded, and why.
+
+    Args:
+        unjudged: its rows as Postgres would have got them, None for values at fault: Postgres has
+            not looked at the others yet.
+    """
 
     record: Record
     faults: tuple[Fault, ...]
+    unjudged: tuple[Fields, ...] = ()
 
 
 def by_number(records: Iterable[BadRecord]) -> list[BadRecord]:

@@ -16,7 +16,13 @@ from typing import Final
 import numpy as np
 
 from headrace_loader.sifting.batches import BadRecord, Fault, Fields, Record
-from headrace_loader.sifting.rewriting import Layout, RecordFields, converted
+from headrace_loader.sifting.rewriting import (
+    Layout,
+    RecordFields,
+    converted,
+    unconverted,
+    value_of,
+)
 from headrace_loader.sifting.structure import Indices, Records, RecordScanner
 from headrace_shared.contract import Column
 
@@ -43,26 +49,25 @@ class CsvBatch:
         found = self._data_records()
         self.took_header = header and len(found) > 0
         self._data = found[1:] if header else found
-        self._faults = self._structural()
+        self._bad = {index: self._judged(index) for index in self._suspects()}
         self._sent = self._good()
         self._lines_sent = self._converted() if layout.converters else None
 
     def _good(self) -> Indices:
-        if not self._faults:
+        if not self._bad:
             return self._data
-        return self._data[~np.isin(self._data, list(self._faults))]
+        return self._data[~np.isin(self._data, list(self._bad))]
 
     def _converted(self) -> list[bytes]:
         """The rows with the values that Postgres can read; what cannot be converted is bad."""
         lines = []
         for index in self._sent.tolist():
-            record = RecordFields(self._records, index)
-            line, faults = converted(record, self._layout)
-            if faults:
-                self._faults[index] = faults
+            line = converted(RecordFields(self._records, index), self._layout)
+            if line is None:
+                self._bad[index] = self._judged(index)
             else:
                 lines.append(line)
-        self._faults = dict(sorted(self._faults.items()))
+        self._bad = dict(sorted(self._bad.items()))
         self._sent = self._good()
         return lines
 
@@ -89,8 +94,8 @@ class CsvBatch:
 
     @property
     def bad(self) -> Sequence[BadRecord]:
-        """The records with a fault in their structure."""
-        return [BadRecord(self._record(index), faults) for index, faults in self._faults.items()]
+        """The records with a fault that shows without Postgres."""
+        return list(self._bad.values())
 
     @property
     def weight(self) -> int:
@@ -143,47 +148,78 @@ class CsvBatch:
             data &= records.ends - starts > 1
         return np.flatnonzero(data)
 
-    def _structural(self) -> dict[int, tuple[Fault, ...]]:
+    def _suspects(self) -> list[int]:
+        """The records that COPY must not get, in their order; the conversions aside."""
         if self._records.broken:
-            return {index: (_broken(),) for index in self._data.tolist()}
-        faults = self._bad_bytes() | self._bad_widths()
+            return list(map(int, self._data))
+        fields = self._records.fields[self._data]
+        found = set(self._data[fields != len(self._layout.columns)].tolist())
+        found |= self._with_bad_bytes() & set(self._data.tolist())
         for place, column in enumerate(self._layout.columns):
             if not column.nullable:
-                for index in self._nulls(place).tolist():
-                    faults.setdefault(index, _null(column))
-        return {index: (fault,) for index, fault in sorted(faults.items())}
+                found |= set(self._nulls(place).tolist())
+        return sorted(found)
 
-    def _bad_widths(self) -> dict[int, Fault]:
-        fields = self._records.fields[self._data]
-        wrong = np.flatnonzero(fields != len(self._layout.columns))
-        return {
-            int(self._data[place]): _width(int(fields[place]), self._layout.columns)
-            for place in wrong.tolist()
-        }
-
-    def _bad_bytes(self) -> dict[int, Fault]:
-        data, found = self._records.data, dict[int, Fault]()
-        wanted = set(self._data.tolist())
+    def _with_bad_bytes(self) -> set[int]:
+        """The records with a NUL or a byte that is not UTF-8."""
+        data, found = self._records.data, set[int]()
         position = data.find(b"\0")
         while position >= 0:
             index, end = self._record_of(position)
-            if index in wanted:
-                found[index] = self._bad_byte(position)
+            found.add(index)
             position = data.find(b"\0", end)
-        for position in _not_utf8(data, self._records.ends):
-            index, _ = self._record_of(position)
-            if index in wanted:
-                found.setdefault(index, self._bad_byte(position))
-        return found
+        return found | {
+            self._record_of(position)[0] for position in _not_utf8(data, self._records.ends)
+        }
 
-    def _bad_byte(self, position: int) -> Fault:
-        byte = self._records.data[position]
-        place = self._before.source_bytes + self._records.source_offset(position)
+    def _judged(self, index: int) -> BadRecord:
+        """A bad record with everything that is wrong with it, as far as it shows without
+        Postgres."""
+        if self._records.broken:
+            return BadRecord(self._record(index), (_broken(),))
+        fields = RecordFields(self._records, index)
+        if len(fields) != len(self._layout.columns):
+            byte = self._bad_byte(fields.start, fields.end)
+            width = _width(len(fields), self._layout.columns)
+            return BadRecord(self._record(index), (byte, width) if byte else (width,))
+        faults: list[Fault] = []
+        values = [self._value(fields, place, faults) for place in range(len(fields))]
+        return BadRecord(self._record(index), tuple(faults), (values,))
+
+    def _value(self, fields: RecordFields, place: int, faults: list[Fault]) -> str | None:
+        """A value as COPY would get it; None where it is null or at fault."""
+        column, (start, end) = self._layout.columns[place], fields.span(place)
+        byte = self._bad_byte(start, end, column.name)
+        if byte is not None:
+            faults.append(byte)
+            return None
+        text = value_of(fields.data[start:end], self._layout.dialect)
+        if text is None:
+            if not column.nullable:
+                faults.append(_null(column))
+            return None
+        convert = self._layout.converters.get(place)
+        if convert is None:
+            return text
+        try:
+            return convert(text)
+        except ValueError as error:
+            faults.append(unconverted(column, text, error))
+            return None
+
+    def _bad_byte(self, start: int, end: int, column: str | None = None) -> Fault | None:
+        """The first byte in a part of the data that no text in Postgres can hold."""
+        position = _bad_position(self._records.data[start:end])
+        if position is None:
+            return None
+        byte = self._records.data[start + position]
+        place = self._before.source_bytes + self._records.source_offset(start + position)
         what = "a NUL, which no text in Postgres can hold" if byte == 0 else "not UTF-8"
         return Fault(
             "bad_encoding",
             f"byte 0x{byte:02x} at byte position {place} is {what}",
-            value=f"0x{byte:02x}",
+            column,
+            f"0x{byte:02x}",
         )
 
     def _record_of(self, position: int) -> tuple[int, int]:
@@ -276,6 +312,16 @@ def _not_utf8(data: bytes, ends: Indices) -> list[int]:
         else:
             break
     return found
+
+
+def _bad_position(data: bytes) -> int | None:
+    """Where the first NUL is, or the first byte that is not UTF-8."""
+    nul = data.find(b"\0")
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return error.start if nul < 0 else min(nul, error.start)
+    return None if nul < 0 else nul
 
 
 def _broken() -> Fault:

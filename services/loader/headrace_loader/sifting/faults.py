@@ -3,12 +3,12 @@ value, so that the answer never differs from what it does."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, LiteralString
 
 from psycopg import AsyncConnection
 
-from headrace_loader.sifting.batches import BadRecord, Fault
+from headrace_loader.sifting.batches import BadRecord, Fault, by_number
 from headrace_loader.sifting.copying import MiscountedError, Passed
 from headrace_loader.sqlstate import MAX_REASON_CHARACTERS, shortened
 from headrace_shared.column_types import canonical_type
@@ -44,22 +44,45 @@ _MOST_VALUES: Final = 2_000
 
 
 async def judged(
-    connection: AsyncConnection[Any], columns: Sequence[Column], passed: Sequence[Passed]
+    connection: AsyncConnection[Any],
+    columns: Sequence[Column],
+    passed: Sequence[Passed],
+    bad: Sequence[BadRecord],
 ) -> list[BadRecord]:
-    """The records with everything that is wrong with their values.
+    """The bad records of a file with everything that is wrong with each, in the file's order.
+
+    Args:
+        passed: rows that COPY passed over.
+        bad: records that COPY did not get; Postgres is asked about their other values.
 
     Raises:
-        MiscountedError: Postgres finds nothing wrong with one of them: another one was meant.
+        MiscountedError: Postgres finds nothing wrong with a row that it passed over: another one
+            was meant.
     """
-    found: dict[int, list[Fault]] = {index: [] for index in range(len(passed))}
+    records = [*bad, *(BadRecord(one.record, (), (one.fields,)) for one in passed)]
+    owners = [index for index, one in enumerate(records) for _ in one.unjudged]
+    rows = [row for one in records for row in one.unjudged]
+    found = [list(one.faults) for one in records]
     for place, column in enumerate(columns):
-        values = [one.fields[place] for one in passed]
+        values = [row[place] for row in rows]
         for index, fault in (await _faults(connection, column, values)).items():
-            found[index].append(fault)
-    unexplained = [passed[index].record.number for index in found if not found[index]]
+            found[owners[index]].append(fault)
+    unexplained = [
+        one.record.number for one, faults in zip(records, found, strict=True) if not faults
+    ]
     if unexplained:
         raise MiscountedError(f"nothing is wrong with record {unexplained[0]}, which COPY left out")
-    return [BadRecord(one.record, tuple(found[index])) for index, one in enumerate(passed)]
+    places = {column.name: place for place, column in enumerate(columns)}
+    return by_number(
+        BadRecord(one.record, _in_order(faults, places))
+        for one, faults in zip(records, found, strict=True)
+    )
+
+
+def _in_order(faults: Sequence[Fault], places: Mapping[str, int]) -> tuple[Fault, ...]:
+    """Each fault once: those of the whole record, then those of its columns as the file has
+    them."""
+    return tuple(sorted(dict.fromkeys(faults), key=lambda one: places.get(one.column or "", -1)))
 
 
 async def _faults(

@@ -9,7 +9,8 @@ from typing import Final
 
 from headrace_loader.sifting.batches import BadRecord, Fields, Record
 from headrace_loader.sifting.json_cutting import cutter_of
-from headrace_loader.sifting.json_rows import FaultyError, JsonRows
+from headrace_loader.sifting.json_fields import FaultyError
+from headrace_loader.sifting.json_rows import JsonRows
 from headrace_shared.file_formats import JsonFormat, json_path
 
 _HEAD_BYTES: Final = 1_048_576
@@ -68,7 +69,7 @@ def json_batch(make: JsonRows, records: Iterable[Record]) -> JsonBatch:
         try:
             found = make.rows(record.raw)
         except FaultyError as error:
-            bad.append(BadRecord(record, error.faults))
+            bad.append(BadRecord(record, error.faults, error.rows))
             continue
         for which, row in enumerate(found):
             rows.append(_line(row).encode())

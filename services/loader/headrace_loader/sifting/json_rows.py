@@ -11,61 +11,71 @@ from typing import Final
 
 import msgspec
 
+from headrace_loader.columns import field_name
 from headrace_loader.sifting.batches import Fault
 from headrace_loader.sifting.converting import Converter
+from headrace_loader.sifting.json_fields import (
+    FaultyError,
+    Names,
+    Object,
+    Scope,
+    elements,
+    found,
+    read_object,
+)
 from headrace_loader.sifting.rewriting import unconverted
 from headrace_loader.sqlstate import shortened
 from headrace_shared.contract import Column
-from headrace_shared.file_formats import JsonFormat, Steps, json_path
+from headrace_shared.file_formats import JsonFormat, json_path
 
-_Object = dict[str, msgspec.Raw]
-
-_object: Final = msgspec.json.Decoder(_Object)
-_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _string: Final = msgspec.json.Decoder(str)
 
 _SPECIAL: Final = (b"\\", b"\n", b"\t", b"\r")
 """What stands for something else in COPY's text format."""
 
-_OBJECT, _ARRAY, _STRING, _NULL = b'{["n'
+_NULL_FIELD: Final = b"\\N"
+_MOST_KEYS: Final = 10_000
+"""Names of fields whose columns are remembered; a file may have any number of them."""
 
-
-class FaultyError(Exception):
-    """A record that is no row."""
-
-    def __init__(self, *faults: Fault) -> None:
-        super().__init__(faults)
-        self.faults = faults
+_STRING, _NULL = b'"n'
 
 
 class JsonRows:
     """Makes rows of records.
 
+    A column without a `path` takes the field of its name in any case; a field that a `path` names
+    is left to that path, unless it has exactly the column's name.
+
     Args:
         columns: those of the contract.
         converters: of columns whose texts Postgres cannot read as they are written.
+        filled: the places of the columns that some record has a field for are added here.
     """
 
     def __init__(
-        self, columns: Sequence[Column], written: JsonFormat, converters: Mapping[int, Converter]
+        self,
+        columns: Sequence[Column],
+        written: JsonFormat,
+        converters: Mapping[int, Converter],
+        filled: set[int],
     ) -> None:
         self._columns = columns
-        self._paths = [json_path(one.path) if one.path else (one.name,) for one in columns]
+        self._paths = [json_path(one.path) if one.path else None for one in columns]
         self._explode = [json_path(path) for path in written.explode]
         self._converters = converters
-        first_steps = [steps[0] for steps in (*self._paths, *self._explode) if steps]
-        self._known = None if written.unknown == "ignore" else frozenset(first_steps)
+        self._filled = filled
+        self._by_name = {one.name: place for place, one in enumerate(columns) if not one.path}
+        steps = [path for path in (*self._paths, *self._explode) if path]
+        self._claimed = frozenset(str(path[0]) for path in steps)
+        self._takes_unknown = written.unknown == "ignore" or bool(self._explode)
         self._is_json = [one.type in ("json", "jsonb") for one in columns]
         self._required = [place for place, one in enumerate(columns) if not one.nullable]
-        plain = not self._explode and not converters and all(len(one) == 1 for one in self._paths)
-        self._plan = (
-            [
-                (str(steps[0]), one.nullable, is_json)
-                for steps, one, is_json in zip(self._paths, columns, self._is_json, strict=True)
-            ]
-            if plain
-            else None
+        self._is_plain = (
+            not self._explode
+            and not converters
+            and all(path is None or len(path) == 1 for path in self._paths)
         )
+        self._places: dict[str, tuple[int, ...]] = {}
 
     def rows(self, record: bytes) -> list[list[str | None]]:
         """The rows of a record, their values in the order of the columns.
@@ -73,10 +83,12 @@ class JsonRows:
         Raises:
             FaultyError: it is none.
         """
-        root = _read(record)
-        if self._known is not None and not self._explode and not root.keys() <= self._known:
-            raise FaultyError(_unknown(root, self._known))
-        return [self._row(scopes) for scopes in self._scopes([root], 0)]
+        root = self._scope(read_object(record))
+        faults = [] if self._takes_unknown else self._unknown(root.fields)
+        made = [self._row(scopes, faults) for scopes in self._scopes([root], 0)]
+        if faults:
+            raise FaultyError(*dict.fromkeys(faults), rows=made)
+        return made
 
     def line(self, record: bytes) -> bytes | None:
         """The one row of a record in COPY's text format, without its line end; None if it takes
@@ -84,129 +96,135 @@ class JsonRows:
 
         It is for the many: a text without escapes is in that format what it is in JSON.
         """
-        if self._plan is None or any(map(record.__contains__, _SPECIAL)):
+        fields = self._plain_fields(record)
+        if fields is None:
+            return None
+        row: list[bytes | None] = [None] * len(self._columns)
+        for key, raw in fields.items():
+            places = self._places.get(key)
+            if places is None:
+                places = self._places_of(key)
+            taken = any(row[place] is not None for place in places)
+            if taken or not (places or self._takes_unknown):
+                return None
+            for place in places:
+                row[place] = self._field(place, bytes(raw))
+        if any(row[place] in (None, _NULL_FIELD) for place in self._required):
+            return None
+        return b"\t".join([_NULL_FIELD if field is None else field for field in row])
+
+    def _plain_fields(self, record: bytes) -> Object | None:
+        """The fields of a record of which COPY takes every text as it is."""
+        if not self._is_plain or any(map(record.__contains__, _SPECIAL)):
             return None
         try:
-            record.decode()
-            root = _object.decode(record)
-        except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+            return read_object(record)
+        except FaultyError:
             return None
-        found, fields = 0, list[bytes]()
-        for name, nullable, is_json in self._plan:
-            raw = root.get(name)
-            content = b"null" if raw is None else bytes(raw)
-            found += raw is not None
-            if content[0] == _NULL:
-                if not nullable:
-                    return None
-                content = b"\\N"
-            elif content[0] == _STRING and not is_json:
-                content = content[1:-1]
-            fields.append(content)
-        return b"\t".join(fields) if self._known is None or found == len(root) else None
 
-    def _scopes(self, scopes: list[_Object], depth: int) -> Iterator[list[_Object]]:
+    def _field(self, place: int, content: bytes) -> bytes:
+        if content[0] == _NULL:
+            return _NULL_FIELD
+        return content if content[0] != _STRING or self._is_json[place] else content[1:-1]
+
+    def _places_of(self, key: str) -> tuple[int, ...]:
+        """The columns that a field of a plain record fills."""
+        filled = [place for place, path in enumerate(self._paths) if path and path[0] == key]
+        name = self._name_of(key)
+        if name is not None:
+            filled.append(self._by_name[name])
+        self._filled.update(filled)
+        if len(self._places) < _MOST_KEYS:
+            self._places[key] = tuple(filled)
+        return tuple(filled)
+
+    def _name_of(self, key: str) -> str | None:
+        """The column without a path that a field names."""
+        name = field_name(key)
+        return name if name in self._by_name and (key == name or key not in self._claimed) else None
+
+    def _scope(self, fields: Object) -> Scope:
+        names: Names = {}
+        for key in fields:
+            name = self._name_of(key)
+            if name is not None:
+                names.setdefault(name, []).append(key)
+        return Scope(fields, names)
+
+    def _scopes(self, scopes: list[Scope], depth: int) -> Iterator[list[Scope]]:
         """The objects that a row is looked for in, the innermost first."""
         if depth == len(self._explode):
             yield scopes
             return
-        for element in _elements(_found(scopes, self._explode[depth]), self._explode[depth]):
-            yield from self._scopes([element, *scopes], depth + 1)
+        path = self._explode[depth]
+        for element in elements(found(scopes, path), path):
+            yield from self._scopes([self._scope(element), *scopes], depth + 1)
 
-    def _row(self, scopes: list[_Object]) -> list[str | None]:
-        faults: list[Fault] = []
-        row = [
-            self._value(place, _found(scopes, steps), faults)
-            for place, steps in enumerate(self._paths)
-        ]
-        faults += [_null(self._columns[place]) for place in self._required if row[place] is None]
-        if faults:
-            raise FaultyError(*faults)
+    def _row(self, scopes: list[Scope], faults: list[Fault]) -> list[str | None]:
+        """One row; a value at fault is None in it."""
+        row: list[str | None] = []
+        for place, path in enumerate(self._paths):
+            before = len(faults)
+            raw = self._named(place, scopes, faults) if path is None else found(scopes, path)
+            if raw is not None:
+                self._filled.add(place)
+            value = self._value(place, raw, faults)
+            if value is None and len(faults) == before and not self._columns[place].nullable:
+                faults.append(_null(self._columns[place]))
+            row.append(value)
         return row
 
+    def _named(
+        self, place: int, scopes: Sequence[Scope], faults: list[Fault]
+    ) -> msgspec.Raw | None:
+        """The field with the column's name, from the innermost scope that has one."""
+        name = self._columns[place].name
+        for scope in scopes:
+            keys = scope.names.get(name, [])
+            if len(keys) > 1:
+                self._filled.add(place)
+                faults.append(_ambiguous(name, keys))
+                return None
+            if keys:
+                return scope.fields[keys[0]]
+        return None
+
     def _value(self, place: int, raw: msgspec.Raw | None, faults: list[Fault]) -> str | None:
-        if raw is None:
-            return None
-        content = bytes(raw)
+        content = b"null" if raw is None else bytes(raw)
         if content[0] == _NULL:
             return None
         if self._is_json[place] or content[0] != _STRING:
             return content.decode()
-        text = _string.decode(content)
+        return self._text(place, _string.decode(content), faults)
+
+    def _text(self, place: int, text: str, faults: list[Fault]) -> str | None:
         if "\0" in text:
             faults.append(_nul(self._columns[place]))
-        if place in self._converters:
-            try:
-                return self._converters[place](text)
-            except ValueError as error:
-                faults.append(unconverted(self._columns[place], text, error))
-        return text
-
-
-def _read(record: bytes) -> _Object:
-    try:
-        record.decode()
-        return _object.decode(record)
-    except UnicodeDecodeError as error:
-        byte = record[error.start]
-        raise FaultyError(
-            Fault(
-                "bad_encoding",
-                f"byte 0x{byte:02x}, {error.start} bytes into the record, is not UTF-8",
-                value=f"0x{byte:02x}",
-            )
-        ) from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise FaultyError(Fault("bad_json", f"not a JSON object: {error}")) from None
-
-
-def _found(scopes: Sequence[_Object], steps: Steps) -> msgspec.Raw | None:
-    """What a path leads to, from the innermost scope that has its first name."""
-    first = steps[0] if steps else None
-    for scope in scopes:
-        if first in scope:
-            return _walked(scope[str(first)], steps[1:])
-    return None
-
-
-def _walked(value: msgspec.Raw, steps: Steps) -> msgspec.Raw | None:
-    for step in steps:
-        content = bytes(value)
-        if isinstance(step, str) and content[0] == _OBJECT:
-            inner = _object.decode(content)
-            if step not in inner:
-                return None
-            value = inner[step]
-        elif isinstance(step, int) and content[0] == _ARRAY:
-            elements = _array.decode(content)
-            if step >= len(elements):
-                return None
-            value = elements[step]
-        else:
             return None
-    return value
+        convert = self._converters.get(place)
+        try:
+            return text if convert is None else convert(text)
+        except ValueError as error:
+            faults.append(unconverted(self._columns[place], text, error))
+            return None
+
+    def _unknown(self, fields: Object) -> list[Fault]:
+        names = sorted(
+            key for key in fields if key not in self._claimed and self._name_of(key) is None
+        )
+        if not names:
+            return []
+        told = ", ".join(repr(shortened(name)) for name in names[:5])
+        return [Fault("unknown_field", f"no column takes {told}")]
 
 
-def _elements(found: msgspec.Raw | None, steps: Steps) -> list[_Object]:
-    """The objects of an array; one object counts as an array of one."""
-    content = b"null" if found is None else bytes(found)
-    if content[0] == _NULL:
-        return []
-    parts = _array.decode(content) if content[0] == _ARRAY else [content]
-    try:
-        return [_object.decode(part) for part in parts]
-    except msgspec.DecodeError:
-        path = ".".join(map(str, steps))
-        shown = shortened(content.decode())
-        raise FaultyError(
-            Fault("type", f"$.{path} is no array of objects: {shown}", value=shown)
-        ) from None
-
-
-def _unknown(root: _Object, known: frozenset[str | int]) -> Fault:
-    names = sorted(name for name in root if name not in known)
-    told = ", ".join(repr(shortened(name)) for name in names[:5])
-    return Fault("unknown_field", f"no column takes {told}")
+def _ambiguous(name: str, keys: Sequence[str]) -> Fault:
+    listed = ", ".join(repr(shortened(key)) for key in sorted(keys))
+    return Fault(
+        "ambiguous_field",
+        f"the fields {listed} all name this column; a path in the contract chooses one",
+        column=name,
+    )
 
 
 def _null(column: Column) -> Fault:

@@ -42,6 +42,10 @@ class RecordFields:
         width = int(records.fields[index])
         self._separators = records.separators[last - width + 1 : last + 1].tolist()
 
+    def __len__(self) -> int:
+        """How many they are."""
+        return len(self._separators)
+
     def values(self, dialect: CsvFormat) -> list[str | None]:
         """The values of the fields, as COPY reads them."""
         spans = map(self.span, range(len(self._separators)))
@@ -53,10 +57,9 @@ class RecordFields:
         return start, self._separators[place]
 
 
-def converted(record: RecordFields, layout: Layout) -> tuple[bytes, tuple[Fault, ...]]:
-    """A row with the values that Postgres can read, or what hinders it."""
+def converted(record: RecordFields, layout: Layout) -> bytes | None:
+    """A row with the values that Postgres can read; None if a value cannot be converted."""
     dialect, pieces, done = layout.dialect, list[bytes](), record.start
-    faults = []
     for place, convert in layout.converters.items():
         start, end = record.span(place)
         text = value_of(record.data[start:end], dialect)
@@ -64,14 +67,13 @@ def converted(record: RecordFields, layout: Layout) -> tuple[bytes, tuple[Fault,
             continue
         try:
             value = convert(text)
-        except ValueError as error:
-            faults.append(unconverted(layout.columns[place], text, error))
-            continue
+        except ValueError:
+            return None
         if dialect.delimiter in value:
             value = f"{dialect.quote}{value}{dialect.quote}"
         pieces += [record.data[done:start], value.encode()]
         done = end
-    return b"".join([*pieces, record.data[done : record.end]]), tuple(faults)
+    return b"".join([*pieces, record.data[done : record.end]])
 
 
 def value_of(field: bytes, dialect: CsvFormat) -> str | None:

@@ -1,4 +1,4 @@
-"""May so many bad rows be set aside, or is the whole drop to be rejected? Decided without I/O."""
+"""May the good rows of a file be loaded without its bad ones? Decided without I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headrace_loader.outcomes import Aside
 from headrace_loader.sifting.batches import BadRecord, by_number
 from headrace_loader.sqlstate import shortened
 from headrace_shared.contract import OnBadRows
-from headrace_shared.reasons import BadRow, Reason, TestResult
+from headrace_shared.reasons import BadRow, LoadWarning, Reason, TestResult
 
 MOST_BAD_ROWS_TOLD: Final = 10
 """In a fact, which has to stay small; all of them are in the quarantine."""
@@ -26,8 +26,9 @@ class Found:
         rows: how many are in the table, or in its staging.
         bad: records that are no rows of the table.
         complete: the file was read to its end.
-        failed: rows that a data test has set aside.
+        failed: rows that fail a data test.
         tests: how the tests ended.
+        warnings: what the user should look at.
     """
 
     rows: int
@@ -35,35 +36,58 @@ class Found:
     complete: bool = True
     failed: Sequence[BadRecord] = ()
     tests: tuple[TestResult, ...] = ()
+    warnings: tuple[LoadWarning, ...] = ()
+
+    @property
+    def kept(self) -> list[BadRecord]:
+        """The rows that go to the quarantine, in the order of the file."""
+        return by_number([*self.bad, *self.failed])
 
     @property
     def aside(self) -> Aside:
         """What is in the quarantine when the other rows are loaded."""
-        kept = by_number([*self.bad, *self.failed])
+        kept = self.kept
         return Aside(len(kept), told(kept), self.tests)
 
 
 def refusal(found: Found, policy: OnBadRows) -> Reason | None:
-    """Why the drop is rejected; None if its bad rows, if any, may be set aside."""
+    """Why the drop is rejected; None if its bad rows, if any, may be kept and the others loaded.
+
+    A drop without one good row is rejected: a truncate or a replacement would otherwise remove
+    good rows and load none.
+    """
+    return _too_many_bad(found, policy) or _none_good(found)
+
+
+def _none_good(found: Found) -> Reason | None:
+    kept = found.kept
+    if found.rows or not kept:
+        return None
+    rows = "The only row of the file is" if len(kept) == 1 else f"All {len(kept):,} rows are"
+    return _reason("no_good_rows", f"{rows} bad, so there is nothing to load", kept, found.tests)
+
+
+def _too_many_bad(found: Found, policy: OnBadRows) -> Reason | None:
     if not found.bad and found.complete:
         return None
     count = f"{len(found.bad):,} bad row{'' if len(found.bad) == 1 else 's'}"
     count = count if found.complete else f"more than {len(found.bad) - 1:,} bad rows"
     if policy.mode == "reject":
-        return _reason("bad_rows", f"The file has {count}", found)
+        return _reason("bad_rows", f"The file has {count}", found.bad)
     most = policy.max_rows
     if not found.complete and len(found.bad) <= most:
-        return _reason("too_many_bad_rows", f"The file has {count}, too long to be kept", found)
+        what = f"The file has {count}, too long to be kept"
+        return _reason("too_many_bad_rows", what, found.bad)
     if not found.complete or len(found.bad) > most:
-        told = f"The file has {count}; the contract has at most {most:,} set aside"
-        return _reason("too_many_bad_rows", told, found)
+        what = f"The file has {count}; the contract allows at most {most:,}"
+        return _reason("too_many_bad_rows", what, found.bad)
     records = found.rows + len(found.bad)
     if policy.max_ratio is not None and len(found.bad) > policy.max_ratio * records:
-        told = (
-            f"The file has {count} among {records:,}; the contract has at most "
-            f"{policy.max_ratio:.2%} set aside"
+        what = (
+            f"The file has {count} among {records:,}; the contract allows at most "
+            f"{policy.max_ratio:.2%}"
         )
-        return _reason("too_many_bad_rows", told, found)
+        return _reason("too_many_bad_rows", what, found.bad)
     return None
 
 
@@ -86,8 +110,10 @@ def told(bad: Sequence[BadRecord]) -> tuple[BadRow, ...]:
     return tuple(row for row, _ in zip(rows, range(MOST_BAD_ROWS_TOLD), strict=False))
 
 
-def _reason(code: str, message: str, found: Found) -> Reason:
-    first = found.bad[0]
+def _reason(
+    code: str, message: str, bad: Sequence[BadRecord], tests: tuple[TestResult, ...] = ()
+) -> Reason:
+    first = bad[0]
     fault = first.faults[0]
     place = f"record {first.record.number}"
     if first.record.line is not None:
@@ -96,8 +122,9 @@ def _reason(code: str, message: str, found: Found) -> Reason:
     return Reason(
         code=code,
         message=f"{message}; the first: {place}: {fault.reason}.",
-        remedy="Nothing of the file is loaded. Mend the rows and upload the file again; "
+        remedy="Nothing of the file is loaded. Correct the rows and upload the file again; "
         "`headrace quarantine` shows all that were found.",
-        bad_rows=told(found.bad),
-        bad_row_count=len(found.bad),
+        bad_rows=told(bad),
+        bad_row_count=len(bad),
+        tests=tests,
     )
