@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from shlex import quote
 from typing import Annotated, Final
 
 import typer
@@ -16,9 +20,10 @@ from headrace_local import console
 from headrace_local.api_client import ApiClient
 from headrace_local.destination import Planned, plan
 from headrace_local.errors import UserError
-from headrace_local.figures import count
+from headrace_local.figures import count, plain
 from headrace_local.follow import Follower, Journey
 from headrace_local.journeys import Travel
+from headrace_local.repeats import warnings_of_repeats
 from headrace_local.target import API_VARIABLE, BUCKET_VARIABLE, Target, find_target, lake_client
 from headrace_local.upload import Uploader
 from headrace_local.views import JsonView, LinesView
@@ -39,7 +44,7 @@ def drop(  # noqa: PLR0913 - options of a command
             metavar="FILE... DESTINATION",
             help="Files (- is standard input), then where they go: db_name/action/table_name/ "
             "with a slash at the end, or the whole key of a single file. "
-            "Actions: append, truncate, schema.",
+            "Actions: append, truncate, upsert, schema.",
             show_default=False,
         ),
     ],
@@ -61,6 +66,10 @@ def drop(  # noqa: PLR0913 - options of a command
     timeout: Annotated[
         float, typer.Option(help="Seconds to wait for an end, after the last upload.", min=0)
     ] = _PATIENCE_SECONDS,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Fail (exit status 1) if any row of a file is quarantined."),
+    ] = False,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Upload only; do not ask what becomes of it.")
     ] = False,
@@ -70,7 +79,8 @@ def drop(  # noqa: PLR0913 - options of a command
 ) -> None:
     """Drop files into the lake and follow each one into the warehouse.
 
-    Exit status: 0 if all were loaded, 1 if one was not, 2 for a mistake in the call.
+    Exit status: 0 if all were loaded, 1 if one was not (or, with --strict, a row of one), 2 for
+    a mistake in the call, 130 after Ctrl-C.
 
     A contract first: headrace drop user_data.json dev/schema/user_data/
 
@@ -85,7 +95,15 @@ def drop(  # noqa: PLR0913 - options of a command
     target = find_target(bucket, api_url, endpoint_url)
     destination = _within(target.bucket, paths[-1])
     planned = plan(paths[:-1], destination, name)
-    errand = Errand(target, wait=not no_wait, as_json=as_json, patience_seconds=timeout)
+    if strict and no_wait:
+        raise UserError(
+            "Quarantined rows show only once a file is loaded.",
+            "--strict --no-wait",
+            "Leave one of the two options out.",
+        )
+    errand = Errand(
+        target, wait=not no_wait, as_json=as_json, patience_seconds=timeout, strict=strict
+    )
     raise typer.Exit(errand.run(planned))
 
 
@@ -107,33 +125,61 @@ class Errand:
     """One run of the command: check, upload, follow, tell."""
 
     def __init__(
-        self, target: Target, *, wait: bool, as_json: bool, patience_seconds: float
+        self,
+        target: Target,
+        *,
+        wait: bool,
+        as_json: bool,
+        patience_seconds: float,
+        strict: bool = False,
     ) -> None:
         self._target = target
         self._wait = wait
         self._as_json = as_json
         self._patience = patience_seconds
+        self._strict = strict
         self._stop = threading.Event()
+        self.is_settled = True
 
     def run(self, planned: Sequence[Planned]) -> int:
         """The exit status; 0 only if all were loaded (or uploaded, where that is all)."""
+        with interruptible(self._stop):
+            return self._run(planned)
+
+    def _run(self, planned: Sequence[Planned]) -> int:
         uploader = Uploader(lake_client(self._target), self._target.bucket, self._stop)
         clock_skew = uploader.check()
         journeys = [Journey(file) for file in planned]
         if not self._wait:
+            self._warn_of_repeats(uploader, planned, None)
             self._travel(uploader, None, journeys)
+            if self._stop.is_set():
+                return self._interrupted(journeys)
             return 0 if all(journey.landed for journey in journeys) else 1
         with ApiClient(self._api_url()) as api:
             start = datetime.now(UTC) + clock_skew - _CLOCK_MARGIN
             follower = Follower.before_upload(api, start)
+            self._warn_of_repeats(uploader, planned, api)
             started = time.monotonic()
-            try:
-                self._travel(uploader, follower, journeys)
-            except KeyboardInterrupt:
-                self._tell_unfinished(journeys, "You stopped watching.")
-                return _INTERRUPTED
+            self._travel(uploader, follower, journeys)
             seconds = time.monotonic() - started
+        if self._stop.is_set() and not all(journey.ended for journey in journeys):
+            return self._interrupted(journeys)
         return self._conclude(journeys, follower, seconds)
+
+    def _warn_of_repeats(
+        self, uploader: Uploader, planned: Sequence[Planned], api: ApiClient | None
+    ) -> None:
+        contract_of = api.contract_in_force if api is not None else None
+        for told in warnings_of_repeats(uploader, planned, contract_of, self._stop):
+            line = Text.assemble(("warning: ", "bold yellow"), plain(told))
+            console.err().print(line, soft_wrap=True)
+
+    def _interrupted(self, journeys: Sequence[Journey]) -> int:
+        self._tell_unfinished(journeys, "You stopped watching.")
+        if not self.is_settled:
+            _leave(_INTERRUPTED)
+        return _INTERRUPTED
 
     def _api_url(self) -> str:
         if self._target.api_url is None:
@@ -158,6 +204,7 @@ class Errand:
         travel = Travel(uploader, follower, view, self._stop, patience_seconds=self._patience)
         with shown:
             travel.run(journeys)
+        self.is_settled = travel.is_settled
 
     def _conclude(self, journeys: Sequence[Journey], follower: Follower, seconds: float) -> int:
         if follower.unreachable is not None:
@@ -166,7 +213,11 @@ class Errand:
             self._tell_unfinished(journeys, f"No end after {self._patience:g} seconds.")
         elif len(journeys) > 1 and not self._as_json:
             console.out().print(Text(summary(journeys, seconds)), soft_wrap=True)
-        return 0 if all(journey.loaded for journey in journeys) else 1
+        return 0 if all(map(self._is_good, journeys)) else 1
+
+    def _is_good(self, journey: Journey) -> bool:
+        item = journey.item
+        return journey.loaded and not (self._strict and item is not None and item.rows_quarantined)
 
     def _tell_unfinished(self, journeys: Sequence[Journey], why: str) -> None:
         """What is known of those that have not ended, and where to look further."""
@@ -180,18 +231,49 @@ class Errand:
                 _tell_one(journey, why, self._target)
 
 
+@contextmanager
+def interruptible(stop: threading.Event) -> Iterator[None]:
+    """Within it the first Ctrl-C sets `stop`, so that what is under way comes to a known state; a
+    second one raises KeyboardInterrupt."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave(status: int) -> None:
+    """Ends the process while an upload waits for S3 in a thread, which Python would wait for."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
+
+
 def _tell_one(journey: Journey, why: str, target: Target) -> None:
     key = journey.planned.key
     if journey.landed is None:
-        what, remedy = f"{why} The upload was not finished.", "Drop it again."
+        what = f"{why} Nothing of the file is in the lake."
+        remedy = "Drop it again."
     elif journey.item is None:
-        what = f"{why} The file is in the lake, but the log has not heard of it."
+        what = f"{why} The file is in the lake, and the log has nothing of it yet."
         remedy = (
-            "Look whether the router and the logger run (`headrace up -v`; on AWS: the bucket's "
-            f"EventBridge notifications and the services), then: curl '{target.api_url}/v1/drops'"
+            f"Do not drop it again; see what becomes of it: headrace show {quote(key)}. If that "
+            "finds nothing after a minute, look whether the router and the logger run "
+            "(`headrace up -v`; on AWS: the bucket's EventBridge notifications and the services)."
         )
     else:
-        what = f"{why} The drop is {journey.item.state}{_because(journey)}; it goes on without you."
+        what = (
+            f"{why} The drop is {journey.item.state}{_because(journey)}; it is loaded without you."
+        )
         remedy = f"headrace show {journey.item.drop_id}"
     lines = (("error", what), ("where", f"s3://{target.bucket}/{key}"), ("to do", remedy))
     for label, text in lines:
@@ -210,6 +292,7 @@ def summary(journeys: Sequence[Journey], seconds: float) -> str:
     """`12 of 14 loaded, 1,200 rows, in 3.1 s`."""
     loaded = [journey.item for journey in journeys if journey.loaded and journey.item]
     rows = sum(item.rows_loaded or 0 for item in loaded)
+    bad = sum(item.rows_quarantined or 0 for item in loaded)
     others = {
         state: number
         for state in (State.REJECTED, State.FAILED, State.SUPERSEDED)
@@ -219,4 +302,5 @@ def summary(journeys: Sequence[Journey], seconds: float) -> str:
     return (
         f"{count(len(loaded))} of {count(len(journeys))} loaded{told}: "
         f"{count(rows)} rows in {seconds:.1f} s"
+        f"{f', {count(bad)} quarantined' if bad else ''}"
     )

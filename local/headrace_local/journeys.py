@@ -5,17 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import Final, Protocol
 
 from headrace_local.api_client import DropItem
 from headrace_local.errors import CommandError
 from headrace_local.follow import Follower, Journey, Pace
-from headrace_local.upload import Landed, Uploader, UploadStopped
+from headrace_local.upload import Landed, Uploader
+from headrace_local.upload_source import UploadStopped
 from headrace_shared.log_schema import State
 
 _UPLOADS_AT_ONCE: Final = 4
 _UPLOAD_LOOK_SECONDS: Final = 0.1
+_SETTLE_SECONDS: Final = 15.0
 
 
 class View(Protocol):
@@ -33,6 +36,10 @@ class Travel:
         stop: once set, uploads are given up and nothing more is waited for.
         patience_seconds: how long after the last landing an end is waited for.
         until_waiting: whether a drop that waits (for its contract) is followed no further.
+        settle_seconds: how long answers of S3 are waited for once nothing more is sent.
+
+    Attributes:
+        is_settled: False once an upload was left under way in its thread.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class Travel:
         *,
         patience_seconds: float,
         until_waiting: bool = False,
+        settle_seconds: float = _SETTLE_SECONDS,
     ) -> None:
         self._uploader = uploader
         self._follower = follower
@@ -51,22 +59,37 @@ class Travel:
         self._stop = stop
         self._patience = patience_seconds
         self._until_waiting = until_waiting
+        self._settle_seconds = settle_seconds
+        self.is_settled = True
 
     def run(self, journeys: Sequence[Journey]) -> None:
-        """Returns when every journey has ended, patience has, or `stop` is set."""
-        with ThreadPoolExecutor(_UPLOADS_AT_ONCE, thread_name_prefix="upload") as pool:
-            uploads = {
-                pool.submit(self._uploader.upload, journey.planned, journey.note): journey
-                for journey in journeys
-            }
-            try:
-                self._follow(journeys, uploads)
-            except BaseException:
-                self._stop.set()
-                raise
-            finally:
-                for upload in uploads:
-                    upload.cancel()
+        """Returns when every journey has ended, patience has, or `stop` is set; then each journey
+        knows whether its file is in the lake, or that this is not known."""
+        pool = ThreadPoolExecutor(_UPLOADS_AT_ONCE, thread_name_prefix="upload")
+        uploads = {
+            pool.submit(self._uploader.upload, journey.planned, journey.note): journey
+            for journey in journeys
+        }
+        try:
+            self._follow(journeys, uploads)
+        except BaseException:
+            self._stop.set()
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            self._settle(uploads)
+            self._view.update(journeys)
+
+    def _settle(self, uploads: dict[Future[Landed], Journey]) -> None:
+        """Waits for the answers to what S3 has been sent; a second Ctrl-C ends the waiting."""
+        with suppress(KeyboardInterrupt):
+            wait(uploads, self._settle_seconds)
+        _collect(uploads)
+        for journey in uploads.values():
+            self.is_settled = False
+            journey.trouble = self._uploader.unknown(
+                journey.planned, "S3 has not answered yet to what it was sent."
+            )
 
     def follow(self, journeys: Sequence[Journey]) -> None:
         """As `run`, for files that are in the lake already."""
@@ -104,7 +127,7 @@ def _collect(uploads: dict[Future[Landed], Journey]) -> bool:
         journey = uploads.pop(upload)
         try:
             journey.arrived(upload.result())
-        except UploadStopped:
+        except (UploadStopped, CancelledError):
             continue
         except CommandError as error:
             journey.trouble = error

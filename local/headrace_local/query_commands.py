@@ -60,7 +60,9 @@ def show(
     drop_id: Annotated[
         str,
         typer.Argument(
-            metavar="DROP_ID", help="The id of a drop, or as much of its beginning as is unique."
+            metavar="DROP_ID|KEY",
+            help="The id of a drop, or as much of its beginning as is unique; or the key of its "
+            "file, for the latest drop of that key.",
         ),
     ],
     *,
@@ -77,11 +79,14 @@ def show(
 
 
 def find_drop(api: ApiClient, text: str) -> DropStory:
-    """The drop with this id, or the only one whose id begins so.
+    """The drop with this id, the only one whose id begins so, or the latest one of this key.
 
     Raises:
-        UserError: it is no beginning of an id, too short a one, or of no or several drops.
+        UserError: it is no key and no beginning of an id, too short a one, or of no or several
+            drops.
     """
+    if "/" in text:
+        return _latest_of(api, text)
     digits = text.strip().lower().replace("-", "")
     if not re.fullmatch(r"[0-9a-f]{1,32}", digits):
         raise UserError(
@@ -98,6 +103,18 @@ def find_drop(api: ApiClient, text: str) -> DropStory:
             f"Give at least {_LEAST_DIGITS} digits; `headrace status` lists ids.",
         )
     return api.drop(_only(_candidates(api, digits), text))
+
+
+def _latest_of(api: ApiClient, key: str) -> DropStory:
+    found = next(iter(api.drops(key=key, limit=1)), None)
+    if found is None:
+        raise UserError(
+            "The log has no drop of this key.",
+            key,
+            "Give the whole key, without s3:// and the bucket. `headrace status` lists the latest "
+            "drops.",
+        )
+    return api.drop(found.drop_id)
 
 
 def _candidates(api: ApiClient, digits: str) -> list[UUID]:

@@ -19,13 +19,18 @@ def rebuild(
     table: Annotated[
         str, typer.Argument(help="The table, as in dev.user_data.", show_default=False)
     ],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Make a table again from the lake, and swap its content in one transaction.
 
     Loads go on meanwhile, and are not lost. The table itself stays, with its grants, views and
-    indexes; stopped half-way, it is as it was.
+    indexes; stopped half-way, it is as it was. On a terminal it asks first: what was changed in
+    the rows by hand is lost.
     """
     named = _checked(table)
+    if sys.stdin.isatty() and not yes:
+        _confirm(named)
     ended = subprocess.run(
         [sys.executable, "-m", "headrace_loader.rebuild", named],
         env=_environment(find_stack()),
@@ -34,9 +39,15 @@ def rebuild(
     if ended.returncode:
         raise PlatformError(
             f"{named} was not rebuilt; it is as it was.",
-            "the sentence above says why",
-            "Mend that, then run it once more.",
+            f"headrace rebuild {named}; its own message is above",
+            "Correct what the message names, then run it once more.",
         )
+
+
+def _confirm(table: str) -> None:
+    question = f"Replace every row of {table} that came from a drop by what the lake holds?"
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)
 
 
 def _environment(stack: Stack) -> dict[str, str]:

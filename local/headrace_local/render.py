@@ -19,17 +19,20 @@ from rich.text import Text
 from headrace_local.api_client import DropItem
 from headrace_local.figures import count, milliseconds, plain, rate, rows_word, shortened, size
 from headrace_local.follow import Journey
+from headrace_local.upload_attempt import UnknownLandingError
 from headrace_shared.log_schema import State
 from headrace_shared.reasons import BadRow, Reason
 
 UPLOADING: Final = "uploading"
 LANDED: Final = "landed"
 NOT_UPLOADED: Final = "not sent"
+UNKNOWN: Final = "unknown"
 
 STYLES: Final = {
     UPLOADING: "dim",
     LANDED: "dim",
     NOT_UPLOADED: "bold red",
+    UNKNOWN: "bold red",
     State.REQUESTED: "cyan",
     State.ROUTED: "cyan",
     State.LOADING: "cyan",
@@ -42,6 +45,7 @@ STYLES: Final = {
 }
 
 _STATE_WIDTH: Final = 10
+_LABEL_WIDTH: Final = 6
 _FIGURES_WIDTH: Final = 39
 _LEAST_KEY_WIDTH: Final = 20
 _PIPED_WIDTH: Final = 10_000
@@ -93,7 +97,7 @@ def journey_line(journey: Journey, width: int, seconds_since_landing: float) -> 
 def journey_state(journey: Journey) -> str:
     """The word for where a file is, from the upload on."""
     if journey.trouble is not None:
-        return NOT_UPLOADED
+        return UNKNOWN if isinstance(journey.trouble, UnknownLandingError) else NOT_UPLOADED
     if journey.item is not None:
         return journey.item.state.value
     return LANDED if journey.landed else UPLOADING
@@ -148,31 +152,46 @@ def item_reason(item: DropItem) -> RenderableType | None:
                 ("to do", "Nothing: the table is as if the two had been loaded in their order."),
             ]
         )
-    if item.state is State.LOADED and item.rows_quarantined:
-        return _set_aside(item, where)
+    if item.state is State.LOADED and (item.rows_quarantined or item.warnings):
+        return _to_look_at(item, where)
     if item.reason is None or item.state in (State.LOADED, State.REVERTED):
         return None
     return reason_block(item.reason, where)
 
 
-def _set_aside(item: DropItem, where: str) -> RenderableType:
-    kept, first = item.rows_quarantined or 0, item.bad_rows or ()
-    block = _labelled(
-        [
-            ("what", f"{rows_word(kept)} of the file {'is' if kept == 1 else 'are'} set aside."),
-            ("where", where),
-            ("to do", f"Mend and drop them: headrace quarantine {item.drop_id}"),
-        ]
-    )
-    return Group(block, Padding(bad_rows_table(first), (0, 0, 0, _STATE_WIDTH + 7)))
+def _to_look_at(item: DropItem, where: str) -> RenderableType:
+    """The warnings of a loaded drop, and its rows in quarantine."""
+    warnings = [("warning", one.message) for one in item.warnings or ()]
+    kept = item.rows_quarantined or 0
+    if not kept:
+        return _labelled([*warnings, ("where", where)])
+    verb, loaded = "is" if kept == 1 else "are", item.rows_loaded or 0
+    what = f"{_bad_rows(kept)} of the file {verb} in quarantine; {_loaded(loaded)}."
+    to_do = f"Correct and drop them: headrace quarantine {item.drop_id}"
+    block = _labelled([("what", what), *warnings, ("where", where), ("to do", to_do)])
+    return Group(block, _listed(item.bad_rows or ()))
+
+
+def _loaded(rows: int) -> str:
+    return f"{rows_word(rows)} {'is' if rows == 1 else 'are'} loaded"
+
+
+def _bad_rows(number: int) -> str:
+    return f"{count(number)} bad row{'' if number == 1 else 's'}"
+
+
+def _listed(rows: Sequence[BadRow]) -> RenderableType:
+    return Padding(bad_rows_table(rows), (0, 0, 0, _STATE_WIDTH + 7))
 
 
 def reason_block(reason: Reason, where: str) -> RenderableType:
-    """Three labelled lines, and the bad rows laid out below them."""
-    block = _labelled([("what", reason.message), ("where", where), ("to do", reason.remedy)])
+    """Labelled lines, and the bad rows laid out below them."""
+    lines = [("what", reason.message), ("where", where), ("to do", reason.remedy)]
+    if reason.bad_row_count:
+        lines.insert(2, ("rows", f"{_bad_rows(reason.bad_row_count)} in all."))
     if not reason.bad_rows:
-        return block
-    return Group(block, Padding(bad_rows_table(reason.bad_rows), (0, 0, 0, _STATE_WIDTH + 7)))
+        return _labelled(lines)
+    return Group(_labelled(lines), _listed(reason.bad_rows))
 
 
 def bad_rows_table(rows: Sequence[BadRow]) -> Table:
@@ -196,7 +215,7 @@ def _value(row: BadRow) -> str:
 
 def _labelled(lines: Sequence[tuple[str, str]]) -> Padding:
     grid = Table.grid(padding=(0, 1))
-    grid.add_column(min_width=6)
+    grid.add_column(min_width=_LABEL_WIDTH)
     grid.add_column(overflow="fold")
     for label, text in lines:
         if text:

@@ -6,20 +6,27 @@ etag and the version id by which the drop is recognised in the log.
 
 from __future__ import annotations
 
-import os
-import select
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
-from headrace_local.destination import STANDARD_INPUT, Planned, unreadable
-from headrace_local.errors import CommandError, PlatformError, UserError
+from headrace_local.destination import Planned
+from headrace_local.errors import CommandError, PlatformError
+from headrace_local.lake_object import LakeObject, has_bytes_of, newest
+from headrace_local.upload_attempt import (
+    Attempt,
+    UnknownLandingError,
+    Watched,
+    unknown_landing,
+)
+from headrace_local.upload_errors import told_errors
+from headrace_local.upload_source import UploadStopped, opened, readable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,7 +38,14 @@ _STREAM_PART_BYTES: Final = 16 * 1024 * 1024
 knows, that is 156 GiB. Parts of a file grow with it."""
 
 _PARTS_AT_ONCE: Final = 4
-_LISTEN_SECONDS: Final = 0.2
+
+_LOOKS_SECONDS: Final = (0.0, 0.5, 1.0, 1.5)
+"""S3 shows an object as soon as it has taken it; a request may be a moment under way."""
+
+_SLOW_DOWN: Final = 503
+_S3_FAILED: Final = 500
+"""The errors of S3 itself; a 502 or 504 is of something before it, which knows less:
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
 
 
 @dataclass(frozen=True)
@@ -45,26 +59,33 @@ class Landed:
     size_bytes: int
 
 
-class UploadStopped(Exception):  # noqa: N818 - nothing went wrong: the user ended it
-    """The upload was given up on request; nothing of it is in the lake."""
-
-
 class Uploader:
     """Uploads to one bucket, from several threads if need be.
 
     Args:
         stop: once set, uploads under way end with `UploadStopped`.
+        looks: after a lost answer the lake is asked so many times, each after so many seconds.
     """
 
-    def __init__(self, s3: S3Client, bucket: str, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        s3: S3Client,
+        bucket: str,
+        stop: threading.Event,
+        looks: Sequence[float] = _LOOKS_SECONDS,
+    ) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._stop = stop
-        self._answers: dict[str, dict[str, Any]] = {}
-        # s3transfer does not hand on what S3 answered, so it is heard at the client.
+        self._looks = looks
+        self._attempts: dict[str, Attempt] = {}
+        # s3transfer does not pass on what S3 answered, so it is taken from the client's events.
+        events = s3.meta.events
         for operation in ("PutObject", "CompleteMultipartUpload"):
-            s3.meta.events.register(f"before-parameter-build.s3.{operation}", _note_key)
-            s3.meta.events.register(f"after-call.s3.{operation}", self._note_answer)
+            events.register(f"before-parameter-build.s3.{operation}", _note_key)
+            events.register(f"before-send.s3.{operation}", self._note_request)
+            events.register(f"after-call.s3.{operation}", self._note_answer)
+        events.register_first("needs-retry.s3.PutObject", self._refuse_retry)
 
     def check(self) -> timedelta:
         """Asks for the bucket before anything is sent, and how far S3's clock is ahead of ours.
@@ -86,156 +107,148 @@ class Uploader:
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         return parsedate_to_datetime(date) - datetime.now(UTC) if date else timedelta()
 
+    def look_before(self, planned: Planned) -> LakeObject | None:
+        """What is at the key of a file before its upload; None also where S3 does not say."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            found = newest(self._s3, self._bucket, planned.key)
+        except (ClientError, BotoCoreError):
+            self._attempts[planned.key] = Attempt(None, is_seen=False)
+            return None
+        self._attempts[planned.key] = Attempt(found, is_seen=True)
+        return found
+
     def upload(self, planned: Planned, on_bytes: Callable[[int], None]) -> Landed:
         """Uploads one file and returns what S3 took.
 
         Args:
-            on_bytes: hears how many more bytes were sent.
+            on_bytes: gets how many more bytes were sent.
 
         Raises:
-            UploadStopped: `stop` was set.
-            CommandError: the file could not be read or S3 refused it.
+            UploadStopped: `stop` was set; nothing of the file is in the lake.
+            UnknownLandingError: it may be in the lake or not.
+            CommandError: the file could not be read or S3 refused it; nothing of it is there.
         """
-        sent = 0
+        if self._stop.is_set():
+            raise UploadStopped
+        if planned.key not in self._attempts:
+            self.look_before(planned)
+        attempt, sent = self._attempts[planned.key], 0
 
-        def hear(count: int) -> None:
+        def count(number: int) -> None:
             nonlocal sent
             if self._stop.is_set():
                 raise UploadStopped
-            sent += count
-            on_bytes(count)
+            sent += number
+            on_bytes(number)
 
-        with told_errors(f"s3://{self._bucket}/{planned.key}"), self._opened(planned) as file:
+        try:
+            self._send(planned, count)
+        except (UploadStopped, CommandError) as error:
+            if attempt.answer is None:
+                return self._settled(planned, attempt, error)
+        finally:
+            del self._attempts[planned.key]
+        assert attempt.answer is not None
+        return Landed(
+            bucket=self._bucket,
+            key=planned.key,
+            etag=str(attempt.answer["ETag"]).strip('"'),
+            version_id=attempt.answer.get("VersionId"),
+            size_bytes=sent if planned.size_bytes is None else planned.size_bytes,
+        )
+
+    def unknown(self, planned: Planned, cause: str) -> UnknownLandingError:
+        """The error of a file of which nothing shows whether S3 has taken it."""
+        return unknown_landing(
+            self._s3, self._bucket, planned.key, self._attempts.get(planned.key), cause
+        )
+
+    def _send(self, planned: Planned, count: Callable[[int], None]) -> None:
+        with told_errors(f"s3://{self._bucket}/{planned.key}"), opened(planned, self._stop) as file:
             self._s3.upload_fileobj(
                 file,
                 self._bucket,
                 planned.key,
-                Callback=hear,
+                Callback=count,
                 Config=_transfer_config(is_stream=planned.size_bytes is None),
             )
-        answer = self._answers.pop(planned.key)
-        return Landed(
-            bucket=self._bucket,
-            key=planned.key,
-            etag=str(answer["ETag"]).strip('"'),
-            version_id=answer.get("VersionId"),
-            size_bytes=sent,
-        )
 
-    @contextmanager
-    def _opened(self, planned: Planned) -> Iterator[BinaryIO]:
-        if planned.source == STANDARD_INPUT:
-            yield cast("BinaryIO", _Stream(sys.stdin.buffer, self._stop))
+    def _settled(
+        self, planned: Planned, attempt: Attempt, error: UploadStopped | CommandError
+    ) -> Landed:
+        """What became of an upload without an answer: the lake itself is asked."""
+        if attempt.whole:
+            found = self._found(planned, attempt)
+            if found is not None:
+                return Landed(
+                    self._bucket, planned.key, found.etag, found.version_id, found.size_bytes
+                )
+            if not attempt.refused:
+                cause = error.what if isinstance(error, CommandError) else "You stopped the upload."
+                raise unknown_landing(self._s3, self._bucket, planned.key, attempt, cause)
+        if self._stop.is_set() or isinstance(error, UploadStopped):
+            raise UploadStopped
+        if isinstance(error, PlatformError):
+            raise PlatformError(
+                f"{error.what} Nothing of the file is in the lake.", error.where, error.what_to_do
+            )
+        raise error
+
+    def _found(self, planned: Planned, attempt: Attempt) -> LakeObject | None:
+        """The object that the upload made, if it is there."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        for pause in self._looks if attempt.is_seen else ():
+            time.sleep(pause)
+            try:
+                found = newest(self._s3, self._bucket, planned.key)
+            except (ClientError, BotoCoreError):
+                return None
+            if found is not None and found.is_later_than(attempt.before):
+                return found if _is_of(found, planned) else None
+        return None
+
+    def _note_request(self, request: Any, **_: Any) -> None:
+        """Notes when S3 has been sent all of an object, or all that it makes one of."""
+        path = unquote(urlsplit(request.url).path).removeprefix("/")
+        attempt = self._attempts.get(path) or self._attempts.get(
+            path.removeprefix(f"{self._bucket}/")
+        )
+        if attempt is None:
             return
-        with _readable(planned.source), Path(planned.source).open("rb") as file:
-            is_stream = planned.size_bytes is None
-            yield cast("BinaryIO", _Stream(file, self._stop)) if is_stream else file
+        if hasattr(request.body, "read"):
+            request.body = Watched(request.body, attempt)
+        else:
+            attempt.whole = True
 
     def _note_answer(self, parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        if "ETag" in parsed:
-            self._answers[context["headrace_key"]] = parsed
+        attempt = self._attempts.get(context["headrace_key"])
+        if attempt is not None and "ETag" in parsed:
+            attempt.answer = parsed
 
+    def _refuse_retry(
+        self,
+        response: tuple[Any, dict[str, Any]] | None,
+        caught_exception: Exception | None,
+        request_dict: dict[str, Any],
+        **_: Any,
+    ) -> None:
+        """A second PutObject would make a second version, and so a second drop: what S3 may have
+        taken is not sent again. S3's own "slow down" (503) says that it has not."""
+        from botocore.exceptions import ClientError
 
-class _Stream:
-    """Reads what is not a file, and stops waiting for more when asked to."""
-
-    def __init__(self, file: BinaryIO, stop: threading.Event) -> None:
-        self._file = file
-        self._stop = stop
-
-    def read(self, count: int = -1) -> bytes:
-        blocks: list[bytes] = []
-        wanted = count
-        while wanted:
-            self._wait()
-            block = os.read(self._file.fileno(), wanted if wanted > 0 else _PART_BYTES)
-            if not block:
-                break
-            blocks.append(block)
-            wanted -= len(block) if count >= 0 else 0
-        return b"".join(blocks)
-
-    def _wait(self) -> None:
-        while not select.select([self._file], [], [], _LISTEN_SECONDS)[0]:
-            if self._stop.is_set():
-                raise UploadStopped
-
-
-@contextmanager
-def _readable(source: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise unreadable(source, error.strerror or str(error)) from None
-
-
-@contextmanager
-def told_errors(where: str) -> Iterator[None]:
-    """Raises in place of boto3's errors those that tell a user what to do."""
-    from boto3.exceptions import S3UploadFailedError
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except S3UploadFailedError as error:
-        cause = error.__cause__ or error.__context__
-        raise (
-            _told(cause, where) if isinstance(cause, ClientError) else _failed(error, where)
-        ) from None
-    except (ClientError, BotoCoreError) as error:
-        raise _told(error, where) from None
-
-
-def _told(error: Exception, where: str) -> CommandError:
-    from botocore.exceptions import (
-        ClientError,
-        ConnectionError,  # noqa: A004 - botocore's own
-        HTTPClientError,
-        NoCredentialsError,
-        NoRegionError,
-    )
-
-    if isinstance(error, NoCredentialsError):
-        return UserError(
-            "There are no AWS credentials.",
-            where,
-            "Log in (`aws sso login`, `aws configure`), or set AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY.",
-        )
-    if isinstance(error, NoRegionError):
-        return UserError("No AWS region is set.", where, "Set AWS_REGION.")
-    if isinstance(error, (HTTPClientError, ConnectionError)):
-        return PlatformError(
-            f"S3 does not answer: {error}",
-            where,
-            "Does the platform run (`headrace up`)? Is --endpoint-url right?",
-        )
-    if isinstance(error, ClientError):
-        return _refused(error, where)
-    return _failed(error, where)
-
-
-def _refused(error: Any, where: str) -> CommandError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    if code in ("404", "NoSuchBucket"):
-        return UserError("There is no such bucket.", where, "Check --bucket or LAKE_BUCKET.")
-    if code in (
-        "403",
-        "AccessDenied",
-        "InvalidAccessKeyId",
-        "SignatureDoesNotMatch",
-        "ExpiredToken",
-    ):
-        return UserError(
-            f"S3 does not let these credentials in ({code}).",
-            where,
-            "Use credentials that may put objects there (s3:PutObject).",
-        )
-    return _failed(error, where)
-
-
-def _failed(error: Exception, where: str) -> PlatformError:
-    return PlatformError(f"The upload failed: {error}", where, "Try again.")
+        attempt = self._attempts.get(request_dict["context"].get("headrace_key", ""))
+        if attempt is None or not attempt.whole:
+            return
+        if caught_exception is not None:
+            raise caught_exception
+        status = response[0].status_code if response else 200
+        if status >= 500 and status != _SLOW_DOWN:
+            attempt.refused = status == _S3_FAILED
+            assert response is not None
+            raise ClientError(response[1], "PutObject")  # type: ignore[arg-type]
 
 
 def _transfer_config(*, is_stream: bool) -> Any:
@@ -245,6 +258,14 @@ def _transfer_config(*, is_stream: bool) -> Any:
     return TransferConfig(
         multipart_threshold=part, multipart_chunksize=part, max_concurrency=_PARTS_AT_ONCE
     )
+
+
+def _is_of(found: LakeObject, planned: Planned) -> bool:
+    """Whether a new object is the file, as far as that shows."""
+    if planned.size_bytes is None:
+        return True
+    with readable(planned.source):
+        return has_bytes_of(found, Path(planned.source)) is not False
 
 
 def _note_key(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:

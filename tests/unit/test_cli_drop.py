@@ -28,7 +28,7 @@ from headrace_local.drop_command import drop
 from headrace_local.errors import CommandError, PlatformError, UserError
 from headrace_local.query_commands import show, status
 from headrace_local.target import find_api, find_target
-from headrace_local.upload import told_errors
+from headrace_local.upload_errors import told_errors
 
 BAD_ROWS = {
     "code": "bad_rows",
@@ -222,7 +222,7 @@ def test_no_wait_needs_no_api_and_ends_when_the_file_has_landed(
 
 
 @pytest.mark.parametrize(
-    ("state", "known"), [(None, "the log has not heard of it"), ("loading", "The drop is loading")]
+    ("state", "known"), [(None, "the log has nothing of it yet"), ("loading", "The drop is loading")]
 )
 def test_timeout_says_what_is_known_and_how_to_look_further(
     platform: FakePlatform, capsys: pytest.CaptureFixture[str], state: str | None, known: str

@@ -16,7 +16,8 @@ from headrace_local.destination import Planned
 from headrace_local.errors import PlatformError
 from headrace_local.follow import LAST_PAUSE_SECONDS, Follower, Journey, Pace, is_drop_of
 from headrace_local.journeys import Travel
-from headrace_local.upload import Landed, Uploader, UploadStopped
+from headrace_local.upload import Landed, Uploader
+from headrace_local.upload_source import UploadStopped
 from headrace_shared.log_schema import State
 
 MOMENT = datetime(2026, 11, 20, 12, tzinfo=UTC)
