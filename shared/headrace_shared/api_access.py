@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -86,17 +86,15 @@ class ApiAccess(Part):
         """The columns that may be shown, each once."""
         return tuple(dict.fromkeys(self.columns or self.filter_names))
 
-    def refuse_incomparable(self, types: Mapping[str, str]) -> None:
-        """Args: the type of each column of the contract, in canonical spelling.
+    def incomparable(self, types: Mapping[str, str]) -> Iterator[str]:
+        """The columns of `filter_by` that Postgres cannot compare so, and why.
 
-        Raises:
-            ValueError: Postgres cannot compare a column so.
+        Args:
+            types: of the contract's columns, as far as they are known, in canonical spelling.
         """
         for one in self.filter_by:
-            kind = types[one.column]
+            kind = types.get(one.column, "")
             if kind == "json":
-                raise ValueError(
-                    f"api.filter_by: {one.column!r} is json, which has no equality; use jsonb"
-                )
-            if one.range and kind in _WITHOUT_RANGE:
-                raise ValueError(f"api.filter_by: a range of {one.column!r}, which is {kind}")
+                yield f"{one.column!r} is json, which has no equality; use jsonb"
+            elif one.range and kind in _WITHOUT_RANGE:
+                yield f"a range of {one.column!r}, which is {kind}"

@@ -5,6 +5,7 @@ What it does not know it refuses, never silently leaves out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
@@ -14,12 +15,19 @@ from pydantic import (
     AliasChoices,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from headrace_shared.api_access import ApiAccess, ColumnName
 from headrace_shared.column_types import canonical_type
+from headrace_shared.contract_agreement import (
+    DisagreementError,
+    Doubts,
+    disagreements,
+    without_faulty_parts,
+)
 from headrace_shared.data_tests import DataTest
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import PermanentError
@@ -176,38 +184,11 @@ class Contract(Part):
         return columns
 
     @model_validator(mode="after")
-    def _names_agree(self) -> Contract:
-        names = [column.name for column in self.columns]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"columns: {twice[0]!r} is there twice")
-        api = self.api or ApiAccess()
-        for place, used in (
-            ("primary_key", self.primary_key),
-            ("api.filter_by", api.filter_names),
-            ("api.columns", api.columns),
-            ("delete_flag", (self.delete_flag,) if self.delete_flag else ()),
-            *((f"tests/{place}", test.columns) for place, test in enumerate(self.tests)),
-        ):
-            unknown = [name for name in used if name not in names]
-            if unknown:
-                raise ValueError(f"{place}: {unknown[0]!r} is not one of the columns")
-        return self
-
-    @model_validator(mode="after")
-    def _keys_can_be_compared(self) -> Contract:
-        kinds = {column.name: column.type for column in self.columns}
-        for name in self.primary_key:
-            if kinds.get(name) == "json":
-                raise ValueError(f"primary_key: {name!r} is json, which has no equality; use jsonb")
-        if self.api is not None:
-            self.api.refuse_incomparable(kinds)
-        if self.delete_flag is None:
-            return self
-        if kinds.get(self.delete_flag) != "boolean":
-            raise ValueError(f"delete_flag: {self.delete_flag!r} must be a boolean column")
-        if not self.primary_key:
-            raise ValueError("delete_flag: keys are removed by primary_key, which is missing")
+    def _parts_agree(self, info: ValidationInfo) -> Contract:
+        doubts = info.context if isinstance(info.context, Doubts) else Doubts()
+        faults = disagreements(self, doubts)
+        if faults:
+            raise DisagreementError(faults)
         return self
 
     def on_reupload_of(self, drop: Drop) -> OnReupload:
@@ -269,12 +250,31 @@ def read_contract(document: bytes) -> Contract:
     try:
         return Contract.model_validate_json(text)
     except ValidationError as error:
-        raise ContractError(
-            [
-                _fault(part["loc"], _WORDS.get(part["type"], part["msg"]))
-                for part in error.errors(include_url=False)
-            ]
-        ) from None
+        raise ContractError([*_faults(error), *_further_faults(text, error)]) from None
+
+
+def _faults(error: ValidationError) -> list[str]:
+    found: list[str] = []
+    for part in error.errors(include_url=False):
+        cause = part.get("ctx", {}).get("error")
+        if isinstance(cause, DisagreementError):
+            found += map(_shortened, cause.faults)
+        else:
+            found.append(_fault(part["loc"], _WORDS.get(part["type"], part["msg"])))
+    return found
+
+
+def _further_faults(text: str, error: ValidationError) -> list[str]:
+    """What does not agree among the parts that are not at fault themselves."""
+    places = [part["loc"] for part in error.errors(include_url=False)]
+    if () in places or ("columns",) in places:
+        return []
+    rest, doubts = without_faulty_parts(json.loads(text), places)
+    try:
+        Contract.model_validate_json(json.dumps(rest), context=doubts)
+    except ValidationError as further:
+        return [fault for fault in _faults(further) if fault not in _faults(error)]
+    return []
 
 
 def _fault(location: tuple[int | str, ...], message: str) -> str:
@@ -283,7 +283,10 @@ def _fault(location: tuple[int | str, ...], message: str) -> str:
         location = (*location[:1], *location[2:])
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
     plain = message.removeprefix("Value error, ")
-    fault = f"{pointer}: {plain}" if pointer else plain
+    return _shortened(f"{pointer}: {plain}" if pointer else plain)
+
+
+def _shortened(fault: str) -> str:
     return fault if len(fault) <= _LONGEST_FAULT else f"{fault[:_LONGEST_FAULT]}..."
 
 

@@ -37,6 +37,40 @@ def test_every_fault_is_told_with_its_place(
     assert pointers == ["/columns/0/type", "/columns/1/name", "/format/delimiter", "/primry_key"]
 
 
+def test_faults_between_parts_are_told_beside_those_within_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faulty = {
+        "columns": [
+            {"name": "id", "type": "strin"},
+            {"name": "a", "type": "json"},
+            {"name": "A", "type": "text"},
+            {"name": "a b", "type": "text"},
+        ],
+        "primary_key": ["id", "a", "b"],
+        "primry_key": [],
+        "delete_flag": "id",
+        "tests": [{"unique": "c"}, {"uniqe": "a"}, {"not_null": "d"}],
+        "api": {"filter_by": ["e"]},
+    }
+    assert run(["contract", "check", document(tmp_path, faulty)]) == 1
+    _, *faults = capsys.readouterr().out.splitlines()
+    pointers = {tuple(fault.strip().split(": ", 2)[:2]) for fault in faults}
+    assert {pointer for pointer, _ in pointers} == {
+        "/columns/0/type",
+        "/columns/3/name",
+        "/columns",
+        "/primary_key",
+        "/primry_key",
+        "/tests/0",
+        "/tests/1",
+        "/tests/2",
+        "/api/filter_by",
+    }
+    assert sum("/primary_key" in fault for fault in faults) == 1
+    assert not any("/delete_flag" in fault for fault in faults)
+
+
 def test_more_faults_than_a_fact_tells_are_all_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

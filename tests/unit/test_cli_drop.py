@@ -222,7 +222,8 @@ def test_no_wait_needs_no_api_and_ends_when_the_file_has_landed(
 
 
 @pytest.mark.parametrize(
-    ("state", "known"), [(None, "the log has nothing of it yet"), ("loading", "The drop is loading")]
+    ("state", "known"),
+    [(None, "the log has nothing of it yet"), ("loading", "The drop is loading")],
 )
 def test_timeout_says_what_is_known_and_how_to_look_further(
     platform: FakePlatform, capsys: pytest.CaptureFixture[str], state: str | None, known: str

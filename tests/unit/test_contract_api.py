@@ -64,9 +64,9 @@ def test_shown_is_what_is_named(api: object, shown: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("api", "fault"),
     [
-        ({"filter_by": ["nmae"]}, "api.filter_by: 'nmae' is not one of the columns"),
-        ({"filter_by": [{"column": "x", "range": True}]}, "api.filter_by: 'x' is not one"),
-        ({"columns": ["x"]}, "api.columns: 'x' is not one of the columns"),
+        ({"filter_by": ["nmae"]}, "/api/filter_by: 'nmae' is not one of the columns"),
+        ({"filter_by": [{"column": "x", "range": True}]}, "/api/filter_by: 'x' is not one"),
+        ({"columns": ["x"]}, "/api/columns: 'x' is not one of the columns"),
         ({"filter_by": ["name", "NAME"]}, "/api/filter_by: 'name' is there twice"),
         ({"filter_by": ["doc"]}, "'doc' is json, which has no equality; use jsonb"),
         ({"filter_by": [{"column": "tags", "range": True}]}, "a range of 'tags', which is jsonb"),
