@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from http.client import HTTPConnection, HTTPResponse
@@ -94,15 +94,17 @@ class _Handler(BaseHTTPRequestHandler):
         if cut in (Cut.MID_BODY, Cut.BEFORE_S3):
             self._cut()
             return
-        connection = HTTPConnection(target, timeout=_WAIT_SECONDS)
-        connection.request(self.command, self.path, body, dict(self.headers))
-        answer = connection.getresponse()
-        content = answer.read()
-        if cut is Cut.ANSWER:
-            self._cut()
-        else:
-            self._answer(answer, content)
-        connection.close()
+        with (
+            suppress(ConnectionError),  # the client has gone
+            closing(HTTPConnection(target, timeout=_WAIT_SECONDS)) as connection,
+        ):
+            connection.request(self.command, self.path, body, dict(self.headers))
+            answer = connection.getresponse()
+            content = answer.read()
+            if cut is Cut.ANSWER:
+                self._cut()
+            else:
+                self._answer(answer, content)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815
 
