@@ -187,8 +187,6 @@ def _listed(rows: Sequence[BadRow]) -> RenderableType:
 def reason_block(reason: Reason, where: str) -> RenderableType:
     """Labelled lines, and the bad rows laid out below them."""
     lines = [("what", reason.message), ("where", where), ("to do", reason.remedy)]
-    if reason.bad_row_count:
-        lines.insert(2, ("rows", f"{_bad_rows(reason.bad_row_count)} in all."))
     if not reason.bad_rows:
         return _labelled(lines)
     return Group(_labelled(lines), _listed(reason.bad_rows))
