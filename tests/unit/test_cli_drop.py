@@ -108,6 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif parts[:2] == ["v1", "tables"]:
             counted = {"row_count": 2, "drops_by_state": {"loaded": 1}}
             self._json(200, {"db_name": parts[2], "table_name": parts[3], **counted})
+        elif parts == ["v1", "log"]:
+            self._json(200, {"lag_seconds": 0.0})
         elif parts == ["v1", "drops"]:
             limit = int(parse_qs(url.query)["limit"][0])
             self._json(200, {"items": self.server.items[:limit], "next_cursor": None})
