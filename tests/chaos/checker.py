@@ -28,12 +28,28 @@ class Drop:
     file: File
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a user asked for of one drop.
+
+    Args:
+        run: the moment of the latest request, in milliseconds since the epoch.
+        reverts: the latest request is a revert, else a replay.
+        replay_second: the second of the latest replay; 0 for none.
+    """
+
+    run: int
+    reverts: bool
+    replay_second: int = 0
+
+
 @dataclass
 class Expected:
     """What the model says of one table."""
 
     rows: Counter[Held] = field(default_factory=Counter)
     rejected: set[UUID] = field(default_factory=set)
+    reverted: set[UUID] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -64,16 +80,16 @@ def drop_id(landed: Landed) -> UUID:
     return UUID(int=int(text[:48] + "1000" + text[48:60] + "10" + text[60:], 2))
 
 
-def expected(drops: Iterable[Drop], reverted: Collection[UUID]) -> dict[str, Expected]:
+def expected(drops: Iterable[Drop], requests: Mapping[UUID, Request]) -> dict[str, Expected]:
     """What each table must hold.
 
     Args:
-        reverted: the drops whose rows were taken out on request.
+        requests: what users asked for, by drop.
     """
     tables: dict[str, list[Drop]] = {}
     for drop in sorted(drops, key=lambda one: one.drop_id):
         tables.setdefault(drop.file.table, []).append(drop)
-    return {table: _applied(ordered, reverted) for table, ordered in tables.items()}
+    return {table: _applied(ordered, requests) for table, ordered in tables.items()}
 
 
 def differences(
@@ -94,29 +110,34 @@ def differences(
             drop: ends.get(drop, "nothing")
             for drop in want.rejected
             if ends.get(drop) not in ("rejected", "superseded")
+        } | {
+            drop: ends.get(drop, "nothing")
+            for drop in want.reverted
+            if ends.get(drop) != "reverted"
         }
         if want.rows != has or wrong:
             told.append(Difference(table, want.rows - has, has - want.rows, wrong))
     return told
 
 
-def _applied(drops: Sequence[Drop], reverted: Collection[UUID]) -> Expected:
+def _applied(landed: Sequence[Drop], requests: Mapping[UUID, Request]) -> Expected:
     table, versions = Expected(), Counter[str]()
+    table.reverted = {one.drop_id for one in landed if _request(one, requests).reverts}
+    drops = [one for one in landed if one.drop_id not in table.reverted]
     brought: dict[str, set[UUID]] = {}
-    for place, drop in enumerate(drops):
+    for drop in drops:
         file = drop.file
         if file.rows is None:
             continue
         again = versions[file.key] > 0
         versions[file.key] += 1
-        contract = _contract(drops, place)
+        contract = _contract(drops, drop, _request(drop, requests).replay_second)
         if _is_bad(file, contract) or (contract.policy == "reject" and again):
             table.rejected.add(drop.drop_id)
             continue
         gone = brought.get(file.key, set()) if contract.policy == "replace" else set()
         table.rows = _merged(table.rows, drop, gone)
         brought.setdefault(file.key, set()).add(drop.drop_id)
-    table.rows = Counter({row: n for row, n in table.rows.items() if row[4] not in reverted})
     return table
 
 
@@ -132,9 +153,19 @@ def _merged(rows: Counter[Held], drop: Drop, gone: Collection[UUID]) -> Counter[
     return kept + Counter((*row, drop.drop_id) for row in brought)
 
 
-def _contract(drops: Sequence[Drop], place: int) -> Contract:
-    """The latest before the drop; else the first one, for which it has waited."""
-    before = [drop.file.contract for drop in drops[:place] if drop.file.contract]
+def _request(drop: Drop, requests: Mapping[UUID, Request]) -> Request:
+    return requests.get(drop.drop_id, Request(0, reverts=False))
+
+
+def _contract(drops: Sequence[Drop], drop: Drop, replay_second: int) -> Contract:
+    """The latest before the drop, or up to the second of its replay; else the first one, for which
+    it has waited."""
+    before = [
+        one.file.contract
+        for one in drops
+        if one.file.contract
+        and (one.drop_id < drop.drop_id or one.drop_id.int >> 96 <= replay_second)
+    ]
     return before[-1] if before else next(d.file.contract for d in drops if d.file.contract)
 
 

@@ -20,6 +20,8 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from tests.chaos.world import is_first_contract, is_later_contract
+
 _HOST: Final = "127.0.0.1"
 _HOP_BY_HOP: Final = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "host"}
@@ -32,7 +34,12 @@ _FALSE_RECEIPT: Final = "delivered again "
 
 @dataclass(frozen=True)
 class Rates:
-    """How often each fault strikes a request, or a message."""
+    """How often each fault strikes a request, or a message.
+
+    Args:
+        delay_contract: at each delivery of the event of a contract that is not its table's first
+            one, whether it is withheld until the visibility timeout has passed.
+    """
 
     delay: float = 0.03
     reset_before: float = 0.012
@@ -41,6 +48,7 @@ class Rates:
     throttle: float = 0.012
     deliver_again: float = 0.10
     hold_back: float = 0.02
+    delay_contract: float = 0.6
     lose_event: float = 0.02
     longest_delay_seconds: float = 1.5
 
@@ -51,7 +59,7 @@ class FaultProxy:
     def __init__(self, target_port: int, seed: int, rates: Rates, most_lost: int) -> None:
         self.calm = True
         self.faults: Counter[str] = Counter()
-        self.deliveries = 0
+        self.deliveries = Counter[str]()
         self.lost: list[str] = []
         self.port = 0
         self._target = f"http://{_HOST}:{target_port}"
@@ -154,7 +162,7 @@ class FaultProxy:
         if not self.calm:
             messages = [one for one in messages if await self._hands_over(queue, asked, one)]
             messages += self._again(queue, asked.get("MaxNumberOfMessages", 1) - len(messages))
-        self.deliveries += len(messages)
+        self.deliveries[queue] += len(messages)
         remembered = self._delivered.setdefault(queue, [])
         remembered += [one for one in messages if not _is_false(one["ReceiptHandle"])]
         del remembered[:-_REMEMBERED]
@@ -164,10 +172,17 @@ class FaultProxy:
         if self._random.random() < self._rates.hold_back:
             self.faults["held_back"] += 1
             return False  # it comes again when its visibility ends
-        event = "Object Created" in message["Body"] and len(self.lost) < self._most_lost
-        if event and self._random.random() < self._rates.lose_event:
+        if "Object Created" not in message["Body"]:
+            return True
+        key = json.loads(message["Body"])["detail"]["object"]["key"]
+        if is_later_contract(key) and self._random.random() < self._rates.delay_contract:
+            self.faults["contract_delayed"] += 1
+            return False
+        # Without its first contract a table's files wait, and no inbox becomes empty.
+        losable = len(self.lost) < self._most_lost and not is_first_contract(key)
+        if losable and self._random.random() < self._rates.lose_event:
             await self._delete(asked["QueueUrl"], message["ReceiptHandle"])
-            self.lost.append(json.loads(message["Body"])["detail"]["object"]["key"])
+            self.lost.append(key)
             self.faults["event_lost"] += 1
             return False
         return True

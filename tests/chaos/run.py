@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -22,10 +23,10 @@ from headrace_local.platform import PlatformOptions
 from headrace_local.ports import free_port
 from headrace_local.stack import DATA_FOLDER, FILE_NAME, PLACE_VARIABLE
 from tests.chaos.assault import Assault
-from tests.chaos.checker import Difference, Drop, Held, differences, drop_id, expected
+from tests.chaos.checker import Difference, Drop, Held, Request, differences, drop_id, expected
 from tests.chaos.proxy import FaultProxy, Rates
 from tests.chaos.witness import Witness
-from tests.chaos.world import DATABASE, File, World
+from tests.chaos.world import DATABASE, File, World, is_first_contract
 from tests.running_platform import RunningPlatform, running
 
 VISIBILITY_SECONDS: Final = 6
@@ -35,7 +36,11 @@ ACCOUNT: Final = "000000000000"
 
 _ENDS: Final = frozenset({"loaded", "rejected", "superseded", "reverted"})
 _REST_SECONDS: Final = 240
-_REVERT_SHARE: Final = 0.02
+_REQUEST_SHARE: Final = 0.04
+_EMPTY_SECONDS: Final = 60
+"""Within this time after the last blow every inbox is empty."""
+_MOST_MESSAGES: Final = 3
+"""The loader handles at most so many messages for each drop and each reopening of one."""
 _COMMAND_SECONDS: Final = 180
 
 
@@ -63,10 +68,12 @@ class Report:
 
     plan: Plan
     drops: int = 0
-    deliveries: int = 0
+    deliveries: Counter[str] = field(default_factory=Counter)
+    reopenings: int = 0
+    empty_seconds: float = 0
     faults: Counter[str] = field(default_factory=Counter)
     blows: Counter[str] = field(default_factory=Counter)
-    reverted: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
     redriven: int = 0
     repaired: int = 0
     rows: int = 0
@@ -78,9 +85,19 @@ class Report:
     wrong: list[Difference] = field(default_factory=list)
 
     @property
+    def handled(self) -> int:
+        """Messages that were delivered to loaders."""
+        return self.deliveries[f"{PREFIX}-loader"]
+
+    @property
+    def message_bound(self) -> int:
+        """What `handled` has to stay below."""
+        return _MOST_MESSAGES * (self.drops + self.reopenings)
+
+    @property
     def is_good(self) -> bool:
-        """Nothing lost, nothing doubled, nothing wrong."""
-        return not self.wrong and not self.unended
+        """Nothing lost, nothing doubled, nothing wrong, no storm of messages, and rest."""
+        return not self.wrong and not self.unended and self.handled < self.message_bound
 
     def __str__(self) -> str:
         lost = sum(sum(one.missing.values()) for one in self.wrong)
@@ -91,14 +108,17 @@ class Report:
             f"seed        {self.plan.seed}",
             f"drops       {self.drops:,} on {self.plan.tables} tables, {rate:.1f} a second",
             f"ends        {_counted(self.ends)}",
-            f"deliveries  {self.deliveries:,}",
+            f"messages    {self.handled:,} to loaders; bound {self.message_bound:,}",
+            f"reopenings  {self.reopenings:,}",
+            f"deliveries  {_counted(self.deliveries)}",
             f"faults      {sum(self.faults.values()):,}: {_counted(self.faults)}",
             f"blows       {sum(self.blows.values()):,}: {_counted(self.blows)}",
-            f"requests    {self.reverted} reverts, {self.redriven} redriven",
+            f"requests    {_counted(self.requests)}; {self.redriven} redriven",
             f"repaired    {self.repaired} by verify",
             f"rows        {self.rows:,}",
             f"longest     {self.longest_recovery_seconds:.1f} s without a drop that ended",
-            f"rest        came after {self.rest_seconds:.1f} s",
+            f"rest        inboxes empty {self.empty_seconds:.1f} s after the last blow",
+            f"repair      all found and ended after {self.rest_seconds:.1f} s",
             f"lost {lost}, doubled or too many {extra}, ended wrongly {ended}",
         ]
         return "\n".join([*lines, *map(str, self.wrong), *self.unended])
@@ -152,7 +172,7 @@ class _Run:
         self._tell = tell
         self._random = random.Random(plan.seed)
         self._files: dict[tuple[str, str], list[File]] = {}
-        self._reverted: set[UUID] = set()
+        self._requests: dict[UUID, Request] = {}
         self._report = Report(plan)
         session = boto3.Session(
             platform.stack.aws_access_key_id,
@@ -190,8 +210,8 @@ class _Run:
             self._upload(file)
         while (passed := time.monotonic() - started) < self._plan.seconds:
             self._upload(world.next())
-            if self._random.random() < _REVERT_SHARE:
-                self._revert_one()
+            if self._random.random() < _REQUEST_SHARE:
+                self._request_one()
             self._witness.hear()
             ahead = self._uploads() / self._plan.files_per_second - passed
             time.sleep(max(0.0, ahead * self._random.uniform(0, 2)))
@@ -206,20 +226,39 @@ class _Run:
     def _uploads(self) -> int:
         return sum(map(len, self._files.values()))
 
-    def _revert_one(self) -> None:
-        loaded = [
+    def _request_one(self) -> None:
+        """A replay or a revert of a drop in any final state, as a user asks for it."""
+        state = self._random.choice(["loaded", "loaded", "rejected", "superseded", "reverted"])
+        command = "replay" if state == "reverted" else self._random.choice(["replay", "revert"])
+        items = [
             one
-            for one in self._platform.get("/v1/drops?limit=50&state=loaded")["items"]
-            if one["action"] == "append" and UUID(one["drop_id"]) not in self._reverted
+            for one in self._platform.get(f"/v1/drops?limit=50&state={state}")["items"]
+            if one["table_name"]
+            and not is_first_contract(one["key"])
+            # The model knows no contract that is read anew.
+            and (one["action"] != "schema" or command == "revert" or state == "reverted")
         ]
-        if loaded:
-            chosen = self._random.choice(loaded)["drop_id"]
-            if self._headrace("revert", chosen, "--no-wait").returncode == 0:
-                self._reverted.add(UUID(chosen))
-                self._report.reverted += 1
+        if not items:
+            return
+        chosen = self._random.choice(items)
+        asked = self._headrace(command, chosen["drop_id"], "--no-wait", "--json")
+        if asked.returncode == 0 and asked.stdout.strip():
+            self._note(UUID(chosen["drop_id"]), int(json.loads(asked.stdout)["run"]), command)
+            self._report.requests[f"{command} of {chosen['action']}"] += 1
+
+    def _note(self, drop: UUID, run: int, command: str) -> None:
+        known = self._requests.get(drop, Request(0, reverts=False))
+        second = run // 1000 if command == "replay" else 0
+        self._requests[drop] = Request(
+            max(run, known.run),
+            reverts=command == "revert" if run >= known.run else known.reverts,
+            replay_second=max(second, known.replay_second),
+        )
 
     def _come_to_rest(self) -> None:
         started = time.monotonic()
+        self._wait_for(self._inboxes_are_empty, "every inbox is empty", _EMPTY_SECONDS)
+        self._report.empty_seconds = time.monotonic() - started
         self._wait_for(lambda: self._witness.hear() >= self._uploads(), "the witness hears all")
         self._wait_for(self._all_ended, "every drop that was not lost has ended")
         done = self._headrace("verify", "--repair", "--grace", "0", "--json")
@@ -261,10 +300,11 @@ class _Run:
         drops = [Drop(ident, self._file(key, etag)) for ident, (key, etag, _) in ends.items()]
         outcomes = {ident: end for ident, (_, _, end) in ends.items()}
         report.drops, report.deliveries = len(drops), self._proxy.deliveries
+        report.reopenings = self._reopenings()
         report.faults = self._proxy.faults
         report.rows = sum(rows.total() for rows in found.values())
         report.ends = Counter(outcomes.values())
-        report.wrong = differences(expected(drops, self._reverted), found, outcomes)
+        report.wrong = differences(expected(drops, self._requests), found, outcomes)
         report.unended += [
             f"{ident} {ends[ident][0]}: the ledger says {end}, the log {log.get(ident)}"
             for ident, end in outcomes.items()
@@ -304,6 +344,11 @@ class _Run:
                 found[name] = Counter[Held](connection.execute(statement).fetchall())
             return found
 
+    def _reopenings(self) -> int:
+        with psycopg.connect(self._platform.stack.warehouse_dsn) as connection:
+            row = connection.execute("select sum(reopenings) from headrace.ledger").fetchone()
+            return int(row[0] or 0) if row else 0
+
     def _ledger(self) -> dict[UUID, tuple[str, str, str]]:
         with psycopg.connect(self._platform.stack.warehouse_dsn) as connection:
             rows = connection.execute(
@@ -319,13 +364,26 @@ class _Run:
             UUID(item["drop_id"]["S"]): item["state"]["S"]
             for page in pages
             for item in page["Items"]
+            if "state" in item  # the log also keeps how far it has come
         }
 
-    def _wait_for(self, check: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + _REST_SECONDS
+    def _inboxes_are_empty(self) -> bool:
+        return not any(map(self._messages_in, self._platform.stack.inboxes.values()))
+
+    def _messages_in(self, queue_url: str) -> int:
+        answer = self._platform.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])
+        attributes = answer["Attributes"]
+        return int(attributes["ApproximateNumberOfMessages"]) + int(
+            attributes["ApproximateNumberOfMessagesNotVisible"]
+        )
+
+    def _wait_for(
+        self, check: Callable[[], bool], what: str, seconds: float = _REST_SECONDS
+    ) -> None:
+        deadline = time.monotonic() + seconds
         while not check():
             if time.monotonic() > deadline:
-                self._report.unended.append(f"not within {_REST_SECONDS} s: {what}")
+                self._report.unended.append(f"not within {seconds:g} s: {what}")
                 return
             time.sleep(0.5)
 

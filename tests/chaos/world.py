@@ -12,6 +12,8 @@ from typing import Final
 DATABASE: Final = "chaos"
 POLICIES: Final = ("append", "replace", "reject")
 NARROW: Final = 4
+FIRST_CONTRACT: Final = "first.json"
+LATER_CONTRACT: Final = "contract.json"
 
 Row = tuple[int | None, str | None, bool | None, str | None]
 """k, v, d, x."""
@@ -95,7 +97,8 @@ class World:
         self._stages[table] = stage + 1
         policy = POLICIES[int(table[1:]) % len(POLICIES)]
         contract = Contract(None if stage > 1 else NARROW, has_x=stage > 0, policy=policy)
-        return File(table, "schema", "contract.json", contract.document, contract=contract)
+        name = LATER_CONTRACT if stage else FIRST_CONTRACT
+        return File(table, "schema", name, contract.document, contract=contract)
 
     def _data(self, table: str) -> File:
         self._numbers += 1
@@ -120,6 +123,16 @@ class World:
         removes = self._random.choice([None, False, False, True]) if action == "upsert" else None
         x = self._random.choice(["x", 'a "quoted", x', None]) if uses_x else None
         return key, v, removes, x
+
+
+def is_first_contract(key: str) -> bool:
+    """Whether a key is that of the first contract of a table."""
+    return key.endswith(f"/{FIRST_CONTRACT}")
+
+
+def is_later_contract(key: str) -> bool:
+    """Whether a key is that of the other contracts of a table."""
+    return key.endswith(f"/{LATER_CONTRACT}")
 
 
 def _csv(rows: tuple[Row, ...], *, uses_x: bool, broken: bool) -> bytes:

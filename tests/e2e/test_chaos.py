@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.chaos.checker import Drop, Held, differences, drop_id, expected
+from tests.chaos.checker import Drop, Held, Request, differences, drop_id, expected
 from tests.chaos.run import Plan, run
 from tests.chaos.witness import Landed
 from tests.chaos.world import Contract, File, Row
@@ -59,7 +59,8 @@ def model(*files: File, reverted: set[UUID] | None = None) -> Counter[Held]:
     """What the table holds after a contract and these files, whose drop ids are 1, 2, 3."""
     landed = [Drop(UUID(int=number), file) for number, file in enumerate(files, 1)]
     first = Drop(UUID(int=0), contract())
-    return expected([*reversed(landed), first], reverted or set())["t"].rows
+    requests = dict.fromkeys(reverted or (), Request(1, reverts=True))
+    return expected([*reversed(landed), first], requests)["t"].rows
 
 
 def test_model_applies_the_drops_one_by_one() -> None:
@@ -76,6 +77,10 @@ def test_model_applies_the_drops_one_by_one() -> None:
     assert model(data("append", row(1)), data("append", row(2)), reverted={FIRST}) == Counter(
         [held(row(2), SECOND)]
     )
+    for action in ("truncate", "upsert"):
+        assert model(data("append", row(1)), data(action, row(1, "new")), reverted={SECOND}) == (
+            Counter([held(row(1), FIRST)])
+        )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +92,7 @@ def test_model_knows_what_a_key_uploaded_again_means(policy: str, kept: set[UUID
         Drop(FIRST, data("append", row(1))),
         Drop(SECOND, data("append", row(2))),
     ]
-    assert {one[4] for one in expected(drops, set())["t"].rows} == kept
+    assert {one[4] for one in expected(drops, {})["t"].rows} == kept
 
 
 def test_model_rejects_what_does_not_fit_the_contract_of_its_place() -> None:
@@ -97,8 +102,29 @@ def test_model_rejects_what_does_not_fit_the_contract_of_its_place() -> None:
         Drop(SECOND, contract(longest=9)),
         Drop(THIRD, data("append", row(1, "long"))),
     ]
-    found = expected(drops, set())["t"]
+    found = expected(drops, {})["t"]
     assert (found.rejected, set(found.rows)) == ({FIRST}, {held(row(1, "long"), THIRD)})
+
+
+def test_model_reads_a_replayed_drop_under_the_contract_of_the_request() -> None:
+    drops = [
+        Drop(UUID(int=0), contract(longest=1)),
+        Drop(FIRST, data("append", row(1, "long"))),
+        Drop(UUID(int=5 << 96), contract(longest=9)),
+    ]
+    for second, rows in ((4, 0), (5, 1)):
+        requests = {FIRST: Request(1, reverts=False, replay_second=second)}
+        assert expected(drops, requests)["t"].rows.total() == rows
+
+
+def test_model_reads_no_drop_under_a_reverted_contract() -> None:
+    drops = [
+        Drop(UUID(int=0), contract(longest=1)),
+        Drop(FIRST, contract(longest=9)),
+        Drop(SECOND, data("append", row(1, "long"))),
+    ]
+    assert not expected(drops, {})["t"].rejected
+    assert expected(drops, {FIRST: Request(1, reverts=True)})["t"].rejected == {SECOND}
 
 
 GOOD = Counter({held(row(1), FIRST): 1, held(row(2), SECOND): 2})
@@ -121,15 +147,22 @@ def test_every_damage_is_told(table: Counter[Held], told: str | None) -> None:
         Drop(FIRST, data("append", row(1))),
         Drop(SECOND, data("append", row(2), row(2), name="b.csv")),
     ]
-    found = differences(expected(drops, set()), {"t": table}, {})
+    found = differences(expected(drops, {}), {"t": table}, {})
     assert bool(found) is (told is not None)
     assert told is None or told in str(found[0])
 
 
 def test_bad_drop_that_was_loaded_is_told() -> None:
     drops = [Drop(UUID(int=0), contract(longest=1)), Drop(FIRST, data("append", row(1, "long")))]
-    wanted = expected(drops, set())
+    wanted = expected(drops, {})
     assert not differences(wanted, {}, {FIRST: "rejected"})
+    assert "ended as loaded" in str(differences(wanted, {}, {FIRST: "loaded"})[0])
+
+
+def test_drop_that_is_not_reverted_as_asked_is_reported() -> None:
+    drops = [Drop(UUID(int=0), contract()), Drop(FIRST, data("append"))]
+    wanted = expected(drops, {FIRST: Request(1, reverts=True)})
+    assert not differences(wanted, {}, {FIRST: "reverted"})
     assert "ended as loaded" in str(differences(wanted, {}, {FIRST: "loaded"})[0])
 
 
