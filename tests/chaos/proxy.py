@@ -54,12 +54,16 @@ class Rates:
 
 
 class FaultProxy:
-    """Listens on a port of its own; passes everything on as long as it is `calm`."""
+    """Listens on a port of its own; passes everything on as long as it is `calm`.
+
+    `deliveries` counts the messages of each queue, `copies` those of them that it made itself.
+    """
 
     def __init__(self, target_port: int, seed: int, rates: Rates, most_lost: int) -> None:
         self.calm = True
         self.faults: Counter[str] = Counter()
         self.deliveries = Counter[str]()
+        self.copies = Counter[str]()
         self.lost: list[str] = []
         self.port = 0
         self._target = f"http://{_HOST}:{target_port}"
@@ -204,6 +208,7 @@ class FaultProxy:
             return []
         copies = self._random.sample(known, min(room, len(known), self._random.randint(1, 5)))
         self.faults["delivered_again"] += len(copies)
+        self.copies[queue] += len(copies)
         return [
             {**one, "ReceiptHandle": f"{_FALSE_RECEIPT}{self._random.random()}"} for one in copies
         ]

@@ -32,6 +32,7 @@ from tests.running_platform import RunningPlatform, running
 VISIBILITY_SECONDS: Final = 6
 LOADERS: Final = 3
 PREFIX: Final = "headrace"
+LOADER_INBOX: Final = f"{PREFIX}-loader"
 ACCOUNT: Final = "000000000000"
 
 _ENDS: Final = frozenset({"loaded", "rejected", "superseded", "reverted"})
@@ -69,6 +70,7 @@ class Report:
     plan: Plan
     drops: int = 0
     deliveries: Counter[str] = field(default_factory=Counter)
+    copies: Counter[str] = field(default_factory=Counter)
     reopenings: int = 0
     empty_seconds: float = 0
     faults: Counter[str] = field(default_factory=Counter)
@@ -86,8 +88,8 @@ class Report:
 
     @property
     def handled(self) -> int:
-        """Messages that were delivered to loaders."""
-        return self.deliveries[f"{PREFIX}-loader"]
+        """Messages that were delivered to loaders, without the copies that the faults made."""
+        return self.deliveries[LOADER_INBOX] - self.copies[LOADER_INBOX]
 
     @property
     def message_bound(self) -> int:
@@ -109,6 +111,7 @@ class Report:
             f"drops       {self.drops:,} on {self.plan.tables} tables, {rate:.1f} a second",
             f"ends        {_counted(self.ends)}",
             f"messages    {self.handled:,} to loaders; bound {self.message_bound:,}",
+            f"copies      {self.copies[LOADER_INBOX]:,} more of them, made by the faults",
             f"reopenings  {self.reopenings:,}",
             f"deliveries  {_counted(self.deliveries)}",
             f"faults      {sum(self.faults.values()):,}: {_counted(self.faults)}",
@@ -300,7 +303,7 @@ class _Run:
         drops = [Drop(ident, self._file(key, etag)) for ident, (key, etag, _) in ends.items()]
         outcomes = {ident: end for ident, (_, _, end) in ends.items()}
         report.drops, report.deliveries = len(drops), self._proxy.deliveries
-        report.reopenings = self._reopenings()
+        report.copies, report.reopenings = self._proxy.copies, self._reopenings()
         report.faults = self._proxy.faults
         report.rows = sum(rows.total() for rows in found.values())
         report.ends = Counter(outcomes.values())
