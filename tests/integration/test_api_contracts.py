@@ -14,6 +14,7 @@ from tests.road import CONTRACT, Road
 pytestmark = pytest.mark.integration
 
 COLUMNS: list[dict[str, Any]] = CONTRACT["columns"]
+NOTE: dict[str, Any] = {"name": "note", "type": "text"}
 PATH = "/v1/tables/dev/users/contracts"
 
 
@@ -73,6 +74,19 @@ async def test_contract_that_the_rows_refuse_is_told_and_not_in_force(api: Api, 
     refused, accepted = (await api.get(PATH))["items"]
     assert (refused["state"], accepted["state"]) == ("refused", "accepted")
     assert "name" in refused["reason"]["message"]
+    assert (await api.get("/v1/tables/dev/users"))["contract_id"] == str(first.drop_id)
+
+
+async def test_reverted_contract_is_shown_as_reverted(api: Api, road: Road) -> None:
+    first, wider = road.land_contract(), road.land_contract(columns=[*COLUMNS, NOTE])
+    for drop in (first, wider):
+        await road.bring(drop)
+    await road.revert(wider, 1_795_176_240_123)
+    items = (await api.get(PATH))["items"]
+    assert [(one["state"], one["in_force"]) for one in items] == [
+        ("reverted", False),
+        ("accepted", True),
+    ]
     assert (await api.get("/v1/tables/dev/users"))["contract_id"] == str(first.drop_id)
 
 

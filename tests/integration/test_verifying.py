@@ -28,7 +28,7 @@ from headrace_verifier.lake import Lake, LakePage, Marker
 from headrace_verifier.ledger import Ledger
 from headrace_verifier.log import Log
 from headrace_verifier.verification import Plan, Tally, Verification, Walk
-from tests.road import Road
+from tests.road import CONTRACT, Road
 
 # The verifier compares the log with the lake, so that a lake alone is not enough here.
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("aws_stack")]
@@ -108,6 +108,9 @@ class Platform:
     async def revert(self, drop: Drop, run: int) -> None:
         asked = RevertRequested(drop=drop, run=run)
         outcome = await self.road.loading.revert(drop, run)
+        for fact in await self.road.load_reopened(drop, outcome):
+            again = await self.road.loading.load(fact.drop, 1, fact.request)
+            await self.tell(fact, event_of(again, fact, 1))
         await self.tell(asked, event_of(outcome, asked, 1))
 
     async def obey(self, facts: Sequence[Fact]) -> None:
@@ -169,6 +172,25 @@ async def test_whole_platform_has_no_difference(platform: Platform) -> None:
     found, tally = await platform.verify()
     assert found.differences == []
     assert tally.read == {"versions": 6, "drops": len(drops), "items": len(drops), "tables": 1}
+
+
+@pytest.mark.parametrize("action", ["append", "truncate", "upsert", "schema"])
+async def test_after_a_revert_there_is_no_difference(platform: Platform, action: str) -> None:
+    road, at = platform.road, now(platform.road)
+    first = road.land_contract(at=at - 2, **KEYED)
+    kept = road.land("dev/append/users/kept.csv", "id\n1\n2\n", at=at - 1)
+    wider = [*CONTRACT["columns"], {"name": "note", "type": "text"}]
+    reverted = (
+        road.land_contract(at=at, columns=wider, **KEYED)
+        if action == "schema"
+        else road.land(f"dev/{action}/users/reverted.csv", "id\n2\n3\n", at=at)
+    )
+    for drop in (first, kept, reverted):
+        await platform.carry(drop)
+    await platform.revert(reverted, run=int(datetime.now(UTC).timestamp() * 1000))
+    found, _ = await platform.verify()
+    assert found.differences == []
+    assert [row[0] for row in road.rows()] == [1, 2]
 
 
 async def test_lost_event_is_found_and_the_drop_loaded_at_its_place(platform: Platform) -> None:

@@ -221,12 +221,12 @@ class ContractItem(BaseModel):
     """A contract that was dropped for a table, and what became of it."""
 
     contract_id: UUID = Field(description="The id of its drop.")
-    state: Literal["accepted", "refused"]
+    state: Literal["accepted", "refused", "reverted"]
     in_force: bool = Field(description="The table has the shape that this one gives it.")
     key: str
     version_id: str | None = None
     landed_timestamp: str
-    applied_at: str = Field(description="When it was accepted or refused.")
+    applied_at: str = Field(description="When it was accepted, refused or reverted.")
     changes: list[str] = Field(description="What it changed; a sentence each.")
     reason: Reason | None = Field(None, description="Why it was refused: the exact difference.")
     contract: dict[str, Any] | None = Field(description="Null where it could not be read.")

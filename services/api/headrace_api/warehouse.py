@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, LiteralString
+from typing import Any, Final, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -67,7 +67,9 @@ _KNOWN_TABLES: Final[LiteralString] = """
 
 _CONTRACTS: Final[LiteralString] = """
     select drop_id, key, version_id, landed_at, ledger.applied_at, contracts.contract, changes,
-        coalesce(accepted and not refused_by_rows, false) as accepted, reason,
+        case when outcome = 'reverted' then 'reverted'
+             when accepted and not refused_by_rows then 'accepted'
+             else 'refused' end as state, reason,
         drop_id is not distinct from headrace.contract_of(
             %(db_name)s, %(table_name)s, 'ffffffff-ffff-ffff-ffff-ffffffffffff') as in_force
     from headrace.ledger left join headrace.contracts using (drop_id)
@@ -76,6 +78,9 @@ _CONTRACTS: Final[LiteralString] = """
       and (%(before)s::uuid is null or drop_id < %(before)s)
     order by drop_id desc limit %(limit)s
     """
+
+
+ContractState = Literal["accepted", "refused", "reverted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class StoredContract:
     applied_at: str | None
     contract: dict[str, Any] | None
     changes: list[str]
-    accepted: bool
+    state: ContractState
     reason: dict[str, Any] | None
     in_force: bool
 
@@ -184,9 +189,9 @@ class PostgresReader:
                 landed_timestamp=f"{landed_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
                 applied_at=_rfc3339(applied_at),
                 contract=contract,
-                changes=changes if accepted else [],
-                accepted=accepted,
-                reason=None if accepted else reason,
+                changes=changes if state == "accepted" else [],
+                state=state,
+                reason=reason if state == "refused" else None,
                 in_force=in_force,
             )
             for (

@@ -47,7 +47,7 @@ _COUNTS: Final[LiteralString] = """
     with truncated as (
         select drop_id from headrace.ledger
         where db_name = %(db_name)s and table_name = %(table_name)s
-          and action = 'truncate' and outcome in ('loaded', 'reverted')
+          and action = 'truncate' and outcome = 'loaded'
         order by drop_id desc limit 1
     ), by_ledger as (
         select drop_id, rows_loaded - rows_removed as number from headrace.ledger

@@ -65,7 +65,7 @@ async def list_contracts(
     page: Annotated[Page, Depends(paging)],
     found_in: FromStores,
 ) -> ContractPage:
-    """Every contract that was dropped for a table, accepted or refused, the newest first."""
+    """Every contract that landed for a table, accepted, refused or reverted, the newest first."""
     refuse_unknown(request)
     schema, name = place
     filters = {"db_name": schema, "table_name": name, "of": "contracts"}
@@ -111,6 +111,4 @@ def _table_item(table: Table) -> TableItem:
 
 
 def _contract_item(stored: StoredContract) -> ContractItem:
-    return ContractItem.model_validate(
-        {**asdict(stored), "state": "accepted" if stored.accepted else "refused"}
-    )
+    return ContractItem.model_validate(asdict(stored))

@@ -35,7 +35,7 @@ _MEANINGS: Final[Mapping[State, str]] = {
     State.LOADED: "Its rows are in the table.",
     State.REJECTED: "Nothing of it was loaded.",
     State.SUPERSEDED: "A later drop had already replaced the table's content. Nothing to do.",
-    State.REVERTED: "Its rows were taken out of the table again.",
+    State.REVERTED: "It was reverted: it counts as never landed.",
     State.FAILED: "It lies in the dead-letter queue, and can be redriven or replayed.",
 }
 

@@ -134,7 +134,9 @@ def tests_of(contract: Mapping[str, Any]) -> list[str]:
 
 def contract_view(stored: StoredContract, now: datetime) -> ContractView:
     """What a contract changed, or why it was refused."""
-    if not stored.accepted:
+    if stored.state == "reverted":
+        word, sentences = "reverted", ["It counts as never landed."]
+    elif stored.state == "refused":
         why = (stored.reason or {}).get("message") or "It was refused."
         word, sentences = "refused", [str(why)]
     else:
