@@ -202,7 +202,7 @@ class PostgresReader:
                 applied_at,
                 contract,
                 changes,
-                accepted,
+                state,
                 reason,
                 in_force,
             ) in await self._rows(_CONTRACTS, values)
