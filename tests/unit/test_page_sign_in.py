@@ -50,6 +50,10 @@ class FakeLog:
     async def drop(self, drop_id: UUID) -> None:
         return None
 
+    async def progress(self) -> None:
+        if self.is_away:
+            raise TransientError("the log")
+
 
 class FakeWarehouse:
     async def tables(self) -> list[Any]:
