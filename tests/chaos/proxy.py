@@ -12,14 +12,18 @@ import json
 import random
 import threading
 from collections import Counter
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from yarl import URL
 
+from headrace_local.resources import REGION
 from tests.chaos.world import is_first_contract, is_later_contract
 
 _HOST: Final = "127.0.0.1"
@@ -57,6 +61,7 @@ class FaultProxy:
     """Listens on a port of its own; passes everything on as long as it is `calm`.
 
     `deliveries` counts the messages of each queue, `copies` those of them that it made itself.
+    `credentials` sign what it asks for itself; to be set before the first fault.
     """
 
     def __init__(self, target_port: int, seed: int, rates: Rates, most_lost: int) -> None:
@@ -66,6 +71,7 @@ class FaultProxy:
         self.copies = Counter[str]()
         self.lost: list[str] = []
         self.port = 0
+        self.credentials: Credentials | None = None
         self._target = f"http://{_HOST}:{target_port}"
         self._random = random.Random(seed)
         self._rates = rates
@@ -124,7 +130,8 @@ class FaultProxy:
             answered = self._own(target, body)
             if isinstance(answered, web.Response):
                 return answered
-            body = answered
+            if answered != body:
+                return await self._delete_rest(request, target, answered)
         with suppress(aiohttp.ClientError, ConnectionError):
             return await self._pass_on(request, target, body, lose_answer=fault == "reset_after")
         return _reset(request)
@@ -146,6 +153,8 @@ class FaultProxy:
             for name, value in request.headers.items()
             if name.lower() not in _HOP_BY_HOP - {"content-encoding"}
         }
+        # The emulator looks at the signature, of which the host is a part.
+        headers["Host"] = request.headers["Host"]
         url = URL(self._target + request.raw_path, encoded=True)
         async with self._session.request(
             request.method, url, headers=headers, data=body, skip_auto_headers=_SKIPPED
@@ -185,22 +194,40 @@ class FaultProxy:
         # Without its first contract a table's files wait, and no inbox becomes empty.
         losable = len(self.lost) < self._most_lost and not is_first_contract(key)
         if losable and self._random.random() < self._rates.lose_event:
-            await self._delete(asked["QueueUrl"], message["ReceiptHandle"])
+            receipt = {"QueueUrl": asked["QueueUrl"], "ReceiptHandle": message["ReceiptHandle"]}
+            async with self._own_request("AmazonSQS.DeleteMessage", json.dumps(receipt)) as answer:
+                answer.raise_for_status()
             self.lost.append(key)
             self.faults["event_lost"] += 1
             return False
         return True
 
-    async def _delete(self, queue_url: str, receipt: str) -> None:
-        headers = {
-            "X-Amz-Target": "AmazonSQS.DeleteMessage",
-            "Content-Type": "application/x-amz-json-1.0",
-            "Authorization": "AWS4-HMAC-SHA256 Credential=headrace/20260101/us-east-1/sqs/"
-            "aws4_request, SignedHeaders=host, Signature=0",
-        }
-        body = json.dumps({"QueueUrl": queue_url, "ReceiptHandle": receipt})
-        async with self._session.post(self._target, headers=headers, data=body) as answer:
-            answer.raise_for_status()
+    async def _delete_rest(
+        self, request: web.Request, target: str, body: bytes
+    ) -> web.StreamResponse:
+        """A batch without the receipts that this proxy had made up."""
+        with suppress(aiohttp.ClientError, ConnectionError):
+            async with self._own_request(target, body.decode()) as answer:
+                return await _streamed(request, answer)
+        return _reset(request)
+
+    def _own_request(
+        self, target: str, body: str
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        signed = AWSRequest(
+            "POST",
+            f"{self._target}/",
+            {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.0"},
+            body,
+        )
+        assert self.credentials is not None
+        SigV4Auth(self.credentials, "sqs", REGION).add_auth(signed)
+        return self._session.post(
+            f"{self._target}/",
+            data=body,
+            headers=dict(signed.headers),
+            skip_auto_headers=_SKIPPED,
+        )
 
     def _again(self, queue: str, room: int) -> list[dict[str, Any]]:
         known = self._delivered.get(queue, [])

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import boto3
 import psycopg
+from botocore.credentials import Credentials
 from psycopg import sql
 
 from headrace_local.platform import PlatformOptions
@@ -177,6 +178,9 @@ class _Run:
         self._files: dict[tuple[str, str], list[File]] = {}
         self._requests: dict[UUID, Request] = {}
         self._report = Report(plan)
+        proxy.credentials = Credentials(
+            platform.stack.aws_access_key_id, platform.stack.aws_secret_access_key
+        )
         session = boto3.Session(
             platform.stack.aws_access_key_id,
             platform.stack.aws_secret_access_key,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from headrace_loader.handler import ANNOUNCED_AFTER_SECONDS, LoaderHandler
 from headrace_loader.outcomes import Loaded, Outcome, Period
 from headrace_shared.availability import Availability
 from headrace_shared.drop import Drop
-from headrace_shared.errors import TransientError
+from headrace_shared.errors import PermanentError, TransientError
 from headrace_shared.facts import DropRouted, Fact, LoadFailed, LoadStarted, LoadSucceeded, Stage
 from headrace_shared.gate import Gate
 from headrace_shared.inbox import Failure
@@ -21,6 +22,8 @@ from headrace_shared.reasons import Reason
 from headrace_shared.testing.builders import EPOCH, a_drop, a_message, an_envelope
 from headrace_shared.testing.clock import FakeClock
 from headrace_shared.testing.fakes import FakeBus
+
+Publish = Callable[[Sequence[DropRouted]], Awaitable[None]]
 
 MESSAGE = a_message(an_envelope(DropRouted(drop=a_drop())), attempt=3)
 LOADED = Loaded(7, None, period=Period(EPOCH, EPOCH + timedelta(milliseconds=31)))
@@ -43,9 +46,9 @@ class FakeLoading:
             raise self._outcome
         return self._outcome
 
-    async def reopened(self, drop: Drop) -> AsyncIterator[list[DropRouted]]:
-        return
-        yield
+    async def publish_reopened(self, opener: Drop, publish: Publish) -> int:
+        await publish([DropRouted(drop=a_drop("dev/append/users/reopened.csv"))])
+        return 1
 
 
 async def answers() -> None:
@@ -65,6 +68,36 @@ async def handled(
     work = asyncio.create_task(handler.handle(MESSAGE))
     await clock.advance(seconds)
     return list(await work)
+
+
+@pytest.mark.parametrize("outcome", [replace(LOADED, reopens=True), replace(LOADED, repeated=True)])
+async def test_reopened_drops_are_published_before_the_message_is_done(
+    outcome: Outcome,
+) -> None:
+    bus = FakeBus()
+    await handled(0, outcome, bus=bus)
+    [published] = bus.published
+    assert isinstance(published, DropRouted)
+    assert published.drop.file == "reopened.csv"
+
+
+async def test_message_is_not_done_while_the_bus_refuses_reopened_drops() -> None:
+    with pytest.raises(TransientError):
+        await handled(0, replace(LOADED, reopens=True), bus=FakeBus(failing=True))
+
+
+async def test_first_load_publishes_no_other_drop() -> None:
+    bus = FakeBus()
+    await handled(0, bus=bus)
+    assert bus.published == []
+
+
+def test_permanent_failure_has_its_own_reason() -> None:
+    handler = LoaderHandler(cast("Any", None), FakeBus(), always_there())
+    error = PermanentError(Reason(code="revert_refused", message="A view uses the column."))
+    [failed] = handler.failed(MESSAGE, Failure(error, 1, final=True, retry_in_seconds=0))
+    assert isinstance(failed, LoadFailed)
+    assert (failed.final, failed.reason.code) == (True, "revert_refused")
 
 
 @pytest.mark.parametrize("seconds", [0, ANNOUNCED_AFTER_SECONDS / 2])
