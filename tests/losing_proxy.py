@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 _WAIT_SECONDS: Final = 60
 _READ_BYTES: Final = 65_536
-_HOP_BY_HOP: Final = frozenset({"connection", "content-length", "transfer-encoding"})
+_OWN: Final = frozenset({"connection", "content-length", "transfer-encoding", "date", "server"})
+"""Headers that the proxy itself sends."""
 
 
 class Cut(Enum):
@@ -119,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, answer: HTTPResponse, content: bytes) -> None:
         self.send_response(answer.status)
         for name, value in answer.getheaders():
-            if name.lower() not in _HOP_BY_HOP:
+            if name.lower() not in _OWN:
                 self.send_header(name, value)
         length = answer.getheader("Content-Length") if self.command == "HEAD" else len(content)
         self.send_header("Content-Length", str(length))
