@@ -103,17 +103,12 @@ async def gives_nothing_back(*_: Any) -> int:
     return 0
 
 
-async def notes_nothing(*_: Any) -> None:
-    """Nobody notes that a reopened drop was published: a repeated delivery publishes it again."""
-
-
 MUTANTS: dict[str, tuple[object, str, object, type[Machine]]] = {
     "the ledger check": (ledger, "claim", forgets, Plain),
     "the truncate watermark": (transaction, "standing", sees_no_truncate, Plain),
     "the later upserts": (Staging, "leave_out_overtaken", sees_no_upsert, Plain),
     "the late contracts": (reopening, "misread", opens_nothing, Machine),
     "the rows that come back": (reopening, "earlier", gives_nothing_back, Plain),
-    "the note of what was published": (reopening, "note_published", notes_nothing, Machine),
 }
 
 
