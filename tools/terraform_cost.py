@@ -51,12 +51,15 @@ COPIES: Final = 3
 METRICS: Final = 40
 """Sets of dimensions in docs/metrics.md that a quiet stack fills."""
 
-INSIGHTS: Final = 93
-"""Container Insights: 8 a cluster, 6 a task definition, 11 a service. By heart, from AWS's own
-example of a price; no page was found that lists them."""
+INSIGHTS: Final = 138
+"""Container Insights, by names of metrics times sets of dimensions: a cluster, five task
+definitions, five services. By heart; no page was found that lists them."""
 
-ALARMS: Final = 22
-"""14 of ours, and two for each of the four policies that track a target."""
+ALARMS: Final = 39
+"""Metrics in alarms, for a formula is charged by each of its metrics. Of ours 25: four of each of
+three inboxes, five of bugs, four of the log, one each of undelivered events and differences, two of
+drops that ended badly. Of the scaling 14: two alarms of each policy, of two metrics for the three
+backlogs and of one for the API."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,12 @@ LINES: Final = (
         "5 messages a drop, each sent, received and deleted, by batches of 1, 2 and 8; in the "
         "first column 3 long polls each 20 s too; less the free million",
     ),
-    Line("EventBridge", "event", lambda v: v.drops * FACTS, "3 facts a drop; S3's event is free"),
+    Line(
+        "EventBridge",
+        "event",
+        lambda v: v.drops * (FACTS + 1),
+        "3 events of ours a drop, and S3's, an opt-in data event, which is not free",
+    ),
     Line(
         "... archive", "archive", lambda v: v.drops * FACTS * FACT_BYTES / GB, "3 x 1.3 KB a drop"
     ),
@@ -201,9 +209,14 @@ LINES: Final = (
     Line("S3, kept", "s3", lambda v: v.drops * FILE_BYTES / GB, "100 KB a drop, a month of drops"),
     Line("CloudWatch Logs", "logs", lambda v: v.drops * LOG_BYTES / GB, "6.2 KB a drop"),
     Line("CloudWatch, our metrics", "metric", lambda _: METRICS, "40 sets of dimensions"),
-    Line("CloudWatch, Container Insights", "metric", lambda _: INSIGHTS, "93 metrics, estimated"),
-    Line("CloudWatch, alarms", "alarm", lambda _: ALARMS, "14 of ours, 8 of the scaling"),
-    Line("Secrets Manager", "secret", lambda _: 2, "2 secrets"),
+    Line("CloudWatch, Container Insights", "metric", lambda _: INSIGHTS, "138 metrics, estimated"),
+    Line(
+        "CloudWatch, alarms",
+        "alarm",
+        lambda _: ALARMS,
+        "metrics in alarms: 25 of ours, 14 of the scaling",
+    ),
+    Line("Secrets Manager", "secret", lambda _: 2, "2 secrets; Aurora has a third"),
     Line(
         "Aurora, capacity",
         "acu",
@@ -216,6 +229,13 @@ LINES: Final = (
         "aurora_gb",
         lambda v: v.drops * FILE_BYTES * 2 / GB,
         "twice the files, a month of drops; its I/O is left out",
+        optional=True,
+    ),
+    Line(
+        "A NAT gateway",
+        "nat",
+        lambda _: HOURS,
+        "one, 730 h; what goes through it is left out",
         optional=True,
     ),
     Line("A KMS key of your own", "key", lambda _: 1, "its requests are left out", optional=True),

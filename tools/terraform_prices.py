@@ -76,6 +76,7 @@ PRICES: Final[dict[str, Price]] = {
         0.01, "interface endpoint, hour and zone", f"{_AT}privatelink/pricing/", _ENDPOINTS
     ),
     "endpoint_gb": Price(0.01, "interface endpoint, GB", f"{_AT}privatelink/pricing/", _ENDPOINTS),
+    "nat": Price(0.045, "NAT gateway-hour", f"{_AT}vpc/pricing/", None),
     "alb": Price(0.0225, "load balancer-hour", f"{_AT}elasticloadbalancing/pricing/", _ALB),
     "secret": Price(0.40, "secret-month", f"{_AT}secrets-manager/pricing/", _SECRETS),
     "acu": Price(0.12, "Aurora ACU-hour", f"{_AT}rds/aurora/pricing/", _AURORA),

@@ -22,6 +22,8 @@ _HOLDERS: Final = {
     "api": "api",
     "verifier": "verifier",
     "warehouse_secret": "loader, verifier",
+    "prepare": "the task that makes the role of the services, in an Aurora made here",
+    "prepare_trust": "ECS, for the role of that task",
     "service/inbox_access": "router, loader, logger",
     "service/protection": "each that is scaled by its backlog",
     "service/key_access": "each, with a key of your own",
@@ -42,15 +44,17 @@ _MERGES: Final = frozenset({"service/task"})
 _RESOURCES: Final = {
     "aws_cloudwatch_event_bus.facts.arn": "the bus",
     "local.warehouse.secret_arn": "the warehouse's secret",
+    "module.postgres[0].admin_secret_arn": "the secret of the master user",
+    "module.warehouse_secret[0].arn": "that of the services' role",
     "local.warehouse.api_secret_arn": "the warehouse's secret of the API",
     "statement.value": "the secret's own key",
-    '"${module.lake.arn}/*"': "objects of the lake",
-    "module.lake.arn": "the lake",
+    '"${local.lake.arn}/*"': "objects of the lake",
+    "local.lake.arn": "the lake",
     "module.quarantine.arn": "the quarantine",
     "for one in local.with_inbox : one.dead_letters_arn": "the dead-letter queues",
     "for one in local.with_inbox : one.inbox_arn": "the inboxes",
     '"${module.quarantine.arn}/*"': "objects of the quarantine",
-    'for db in var.contracts_inferred_for : "${module.lake.arn}/${db}/schema/*/inferred.json"': (
+    'for db in var.contracts_inferred_for : "${local.lake.arn}/${db}/schema/*/inferred.json"': (
         "`<db>/schema/*/inferred.json` of the lake, for each db of `contracts_inferred_for`"
     ),
     "aws_dynamodb_table.log.arn": "the log",
@@ -60,9 +64,13 @@ _RESOURCES: Final = {
     "aws_sns_topic.alerts.arn": "the topic of alerts",
     "aws_sqs_queue.inbox[0].arn": "its inbox",
     "var.platform.kms_key_arn": "your key",
+    "var.kms_key_arn": "your key",
     '"${replace(var.platform.cluster_arn, ":cluster/", ":task/")}/*"': "tasks of the cluster",
     '"${aws_cloudwatch_log_group.this.arn}:*"': "its log group",
     '"${aws_cloudwatch_log_group.flows.arn}:*"': "the log group of flows",
+    '"${join(":", slice(split(":", aws_cloudwatch_log_group.flows.arn), 0, 5))}:log-group:*"': (
+        "log groups of the account"
+    ),
     "local.image_repository_arns": "its repository, where `image_registry` is one of ECR",
     "values(var.secrets)": "its secrets",
     '"*"': "`*`: AWS knows no resource for it",
@@ -77,6 +85,8 @@ _ONLY_WHERE: Final = {
     "length(local.image_repository_arns)": "where images come from ECR",
     "length(var.secrets) > 0 && var.platform.kms_key_arn": "with a key of your own",
     "length(var.secrets)": "where it has secrets",
+    "var.kms_key_arn": "with a key of your own",
+    "var.platform.kms_key_arn": "with a key of your own",
 }
 """How the condition of a statement begins -> in words; the longer ones first."""
 
@@ -124,8 +134,8 @@ def rights(root: Path) -> str:
 
 
 def every_right(root: Path) -> Iterator[Right]:
-    """Each statement of each document, the modules' among them."""
-    for module in modules(root):
+    """Each statement of each document, the modules' among them; examples are a user's own."""
+    for module in (one for one in modules(root) if one.parent.name != "examples"):
         prefix = f"{module.name}/" if module.parent.name == "modules" else ""
         for document in blocks(module, "data"):
             if document.labels[0] == DOCUMENT and prefix + document.name not in _MERGES:

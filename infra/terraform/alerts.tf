@@ -1,4 +1,5 @@
-# What wakes people: drops that ended badly, and alarms. One topic, so that one subscription hears all.
+# What wakes people: alarms, a deployment that failed, and single drops where that is asked for. One topic,
+# so that one subscription gets all.
 
 resource "aws_sns_topic" "alerts" {
   name              = "${var.name}-alerts"
@@ -64,9 +65,10 @@ locals {
 
 # A rejected key may name no table: EventBridge leaves out what a path does not find.
 module "ended_badly" {
+  count           = contains(var.alert_each_drop, "rejected") ? 1 : 0
   source          = "./modules/rule"
   name            = "${var.name}-ended-badly"
-  description     = "Drops that were rejected, or failed for good, go to the alerts"
+  description     = "Each drop that was rejected, or failed for good, goes to the alerts"
   bus_name        = aws_cloudwatch_event_bus.facts.name
   target_id       = "alerts"
   target_arn      = aws_sns_topic.alerts.arn
@@ -85,19 +87,19 @@ module "ended_badly" {
     })
     template = <<-TEXT
       "<what>: <db>.<table>"
-      "File: s3://${module.lake.name}/<file>"
+      "File: s3://${local.lake.name}/<file>"
       "Why: <why>"
       "What to do: <remedy>"
-      "Its story: ${local.drop_url} (<time>)"
+      "Its states: ${local.drop_url} (<time>)"
     TEXT
   }
 }
 
 module "ended_well" {
-  count           = var.alert_on_success ? 1 : 0
+  count           = contains(var.alert_each_drop, "loaded") ? 1 : 0
   source          = "./modules/rule"
   name            = "${var.name}-ended-well"
-  description     = "Loaded drops go to the alerts"
+  description     = "Each loaded drop goes to the alerts"
   bus_name        = aws_cloudwatch_event_bus.facts.name
   target_id       = "alerts"
   target_arn      = aws_sns_topic.alerts.arn
@@ -110,17 +112,75 @@ module "ended_well" {
     })
     template = <<-TEXT
       "<what>: <db>.<table>, <rows> rows, <quarantined> in quarantine"
-      "File: s3://${module.lake.name}/<file>"
-      "Its story: ${local.drop_url} (<time>)"
+      "File: s3://${local.lake.name}/<file>"
+      "Its states: ${local.drop_url} (<time>)"
+    TEXT
+  }
+}
+
+# Terraform's wait does not see that the first deployment of all fails, and a later one may fail when
+# Terraform is long gone (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html).
+module "deployment_failed" {
+  source          = "./modules/rule"
+  name            = "${var.name}-deployment-failed"
+  description     = "A deployment whose tasks did not become healthy goes to the alerts"
+  target_id       = "alerts"
+  target_arn      = aws_sns_topic.alerts.arn
+  dead_letter_arn = aws_sqs_queue.undelivered.arn
+  pattern = {
+    source        = ["aws.ecs"]
+    "detail-type" = ["ECS Deployment State Change"]
+    resources     = [{ prefix = "arn:${local.partition}:ecs:${local.region}:${local.account}:service/${var.name}/" }]
+    detail        = { eventName = ["SERVICE_DEPLOYMENT_FAILED"] }
+  }
+  message = {
+    paths    = { service = "$.resources[0]", why = "$.detail.reason", time = "$.time" }
+    template = <<-TEXT
+      "A deployment failed: <service>"
+      "Why: <why> (<time>)"
+      "What to do: read the service's events (aws ecs describe-services) and its log (/headrace/${var.name}/...), correct the cause, apply again."
     TEXT
   }
 }
 
 # --- Alarms that belong to no single service -------------------------------------------------------
 
+# One message for all that ended badly within five minutes, with their number.
+resource "aws_cloudwatch_metric_alarm" "ended_badly" {
+  alarm_name          = "${var.name}-ended-badly"
+  alarm_description   = "Drops were rejected, or failed for good; the datapoint is their number. Which files, why and what to do: ${local.api_url}/attention in a browser, ${local.api_url}/v1/drops?state=rejected and ?state=failed for programs, or `headrace replay` and `headrace status` where the API is reached."
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+
+  metric_query {
+    id          = "drops"
+    expression  = "FILL(rejected, 0) + FILL(failed, 0)"
+    label       = "Drops that were rejected or failed"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = toset(local.bad_states)
+    content {
+      id = metric_query.value
+
+      metric {
+        namespace   = "Headrace"
+        metric_name = "drops"
+        dimensions  = { stack = var.name, state = metric_query.value }
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
+}
+
 resource "aws_cloudwatch_metric_alarm" "undelivered" {
   alarm_name          = "${var.name}-undelivered"
-  alarm_description   = "Events could not be delivered to a queue or topic: look into ${aws_sqs_queue.undelivered.name}, mend the target's policy, and send them again (or run `headrace verify --repair`)."
+  alarm_description   = "Events could not be delivered to a queue or topic: look into ${aws_sqs_queue.undelivered.name} and correct the target's policy. The next verification finds the drops and routes them again (at once: README, Recipes)."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = aws_sqs_queue.undelivered.name }
@@ -136,7 +196,7 @@ resource "aws_cloudwatch_metric_alarm" "undelivered" {
 
 resource "aws_cloudwatch_metric_alarm" "differences" {
   alarm_name          = "${var.name}-differences"
-  alarm_description   = "Lake, ledger, log and tables disagree on drops, and no repair mends it: `headrace verify` lists them, and so does the verifier's log (difference.found)."
+  alarm_description   = "Lake, ledger, log and tables disagree on drops, and no repair removes the difference: the verifier's log lists them (difference.found)."
   namespace           = "Headrace"
   metric_name         = "differences_left"
   dimensions          = { stack = var.name }
@@ -150,12 +210,15 @@ resource "aws_cloudwatch_metric_alarm" "differences" {
   ok_actions          = [aws_sns_topic.alerts.arn]
 }
 
+# By the table, and by each index: a hot partition is an index's, for example of one table's drops
+# (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html).
 resource "aws_cloudwatch_metric_alarm" "log_throttled" {
-  alarm_name          = "${var.name}-log-throttled"
-  alarm_description   = "DynamoDB throttles writes to ${aws_dynamodb_table.log.name}: the log lags behind. Raise the table's limits, or lower the loader's maximum_tasks."
+  for_each            = toset(concat(["table"], keys(local.log_indexes)))
+  alarm_name          = "${var.name}-log-throttled-${each.value}"
+  alarm_description   = "DynamoDB throttles writes to ${aws_dynamodb_table.log.name} (${each.value == "table" ? "the table" : "its index ${each.value}"}): the log lags behind. Raise the table's limits, or lower the loader's maximum_tasks."
   namespace           = "AWS/DynamoDB"
   metric_name         = "WriteThrottleEvents"
-  dimensions          = { TableName = aws_dynamodb_table.log.name }
+  dimensions          = merge({ TableName = aws_dynamodb_table.log.name }, each.value == "table" ? {} : { GlobalSecondaryIndexName = each.value })
   statistic           = "Sum"
   period              = 300
   evaluation_periods  = 1

@@ -3,7 +3,7 @@
 module "api" {
   source           = "./modules/service"
   name             = "api"
-  platform         = merge(local.platform, { security_group_ids = [aws_security_group.tasks.id, aws_security_group.api_tasks.id] })
+  platform         = merge(local.platform, { security_group_ids = local.api_security_group_ids })
   size             = local.services.api
   port             = local.api_port
   target_group_arn = aws_lb_target_group.api.arn
@@ -201,6 +201,19 @@ resource "aws_lb_listener" "api" {
   default_action {
     type             = "forward"
     target_group_arn = aws_lb_target_group.api.arn
+  }
+}
+
+resource "aws_route53_record" "api" {
+  count   = var.api_exposure.route53_zone_id == null ? 0 : 1
+  zone_id = var.api_exposure.route53_zone_id
+  name    = trimprefix(var.api_exposure.url, "https://")
+  type    = "A"
+
+  alias {
+    name                   = aws_lb.api.dns_name
+    zone_id                = aws_lb.api.zone_id
+    evaluate_target_health = false
   }
 }
 

@@ -27,12 +27,13 @@ resource "aws_sqs_queue" "undelivered" {
 locals {
   rules = merge(
     {
-      lake   = module.landed.arn
-      replay = module.replayed.arn
-      loader = module.routed.arn
-      logger = module.told.arn
-      ended  = module.ended_badly.arn
+      lake       = module.landed.arn
+      replay     = module.replayed.arn
+      loader     = module.routed.arn
+      logger     = module.told.arn
+      deployment = module.deployment_failed.arn
     },
+    { for rule in module.ended_badly : "badly" => rule.arn },
     { for rule in module.ended_well : "well" => rule.arn },
   )
 }
@@ -79,7 +80,7 @@ module "landed" {
   pattern = {
     source        = ["aws.s3"]
     "detail-type" = ["Object Created"]
-    detail        = { bucket = { name = [module.lake.name] } }
+    detail        = { bucket = { name = [local.lake.name] } }
   }
 }
 

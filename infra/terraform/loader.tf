@@ -36,7 +36,7 @@ data "aws_iam_policy_document" "loader" {
   statement {
     sid       = "ReadDrops"
     actions   = ["s3:GetObject", "s3:GetObjectVersion"]
-    resources = ["${module.lake.arn}/*"]
+    resources = ["${local.lake.arn}/*"]
   }
 
   # To find the version of a drop whose event named none; and S3 tells a missing file from a
@@ -44,7 +44,7 @@ data "aws_iam_policy_document" "loader" {
   statement {
     sid       = "FindVersions"
     actions   = ["s3:ListBucket", "s3:ListBucketVersions"]
-    resources = [module.lake.arn]
+    resources = [local.lake.arn]
   }
 
   statement {
@@ -58,7 +58,7 @@ data "aws_iam_policy_document" "loader" {
     content {
       sid       = "DropInferredContracts"
       actions   = ["s3:PutObject"]
-      resources = [for db in var.contracts_inferred_for : "${module.lake.arn}/${db}/schema/*/inferred.json"]
+      resources = [for db in var.contracts_inferred_for : "${local.lake.arn}/${db}/schema/*/inferred.json"]
     }
   }
 }

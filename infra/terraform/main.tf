@@ -35,13 +35,21 @@ locals {
     verifier = { cpu_units = 256, memory_mib = 512, minimum_tasks = 1, maximum_tasks = 1, messages_per_task = null }
   }
 
+  # A maximum alone lowers the minimum where that is larger: `maximum_tasks = 0` turns a service off. A
+  # minimum alone raises no maximum, which costs: that is refused below.
   services = {
     for service, defaults in local.service_defaults : service => merge(
       defaults,
       { environment = {} },
+      { minimum_tasks = min(defaults.minimum_tasks, coalesce(try(var.services[service].maximum_tasks, null), defaults.maximum_tasks)) },
       { for name, value in try(var.services[service], {}) : name => value if value != null },
     )
   }
+
+  contradictory_limits = [
+    for service, one in local.services : "${service} has minimum_tasks ${one.minimum_tasks} and maximum_tasks ${one.maximum_tasks}"
+    if one.minimum_tasks > one.maximum_tasks
+  ]
 
   # What every service is told; its own settings stand in its file.
   common_environment = {
@@ -61,7 +69,7 @@ locals {
     image_registry     = var.image_registry
     image_tag          = var.image_tag
     subnet_ids         = local.network.task_subnet_ids
-    security_group_ids = [aws_security_group.tasks.id]
+    security_group_ids = local.task_security_group_ids
     log_retention_days = var.log_retention_days
     kms_key_arn        = var.kms_key_arn
     autoscaling        = var.autoscaling
@@ -69,12 +77,27 @@ locals {
   }
 }
 
+# Container Insights writes here. Without this group it makes one that stays for ever.
+resource "aws_cloudwatch_log_group" "insights" {
+  name              = "/aws/ecs/containerinsights/${var.name}/performance"
+  retention_in_days = 30
+  kms_key_id        = var.kms_key_arn
+}
+
 resource "aws_ecs_cluster" "this" {
-  name = var.name
+  name       = var.name
+  depends_on = [aws_cloudwatch_log_group.insights]
 
   # Scaling divides the backlog by the number of running tasks, which Container Insights counts.
   setting {
     name  = "containerInsights"
     value = "enabled"
+  }
+
+  lifecycle {
+    precondition {
+      condition     = length(local.contradictory_limits) == 0
+      error_message = "In `services`, ${join("; ", local.contradictory_limits)}. A limit that is not given has its default (main.tf): give both."
+    }
   }
 }

@@ -1,34 +1,49 @@
 # Your VPC, or one made here in which tasks reach AWS by endpoints alone, without NAT.
 
+locals {
+  # By the list's length, which is known in a plan that makes your VPC as well; an identifier is not.
+  is_network_given = length(var.network.task_subnet_ids) > 0
+}
+
 module "network" {
-  count              = var.network.vpc_id == null ? 1 : 0
+  count              = local.is_network_given ? 0 : 1
   source             = "./modules/network"
   name               = var.name
   region             = local.region
   cidr_block         = var.network.cidr_block
   availability_zones = var.network.availability_zones
   public             = var.api_exposure.public
+  nat                = var.network.nat
   log_retention_days = var.log_retention_days
   kms_key_arn        = var.kms_key_arn
 }
 
 data "aws_vpc" "given" {
-  count = var.network.vpc_id == null ? 0 : 1
+  count = local.is_network_given ? 1 : 0
   id    = var.network.vpc_id
 }
 
 locals {
-  network = var.network.vpc_id == null ? {
-    vpc_id            = module.network[0].vpc_id
-    cidr_block        = var.network.cidr_block
-    task_subnet_ids   = module.network[0].task_subnet_ids
-    public_subnet_ids = module.network[0].public_subnet_ids
-    } : {
+  network = local.is_network_given ? {
     vpc_id            = var.network.vpc_id
     cidr_block        = data.aws_vpc.given[0].cidr_block
     task_subnet_ids   = var.network.task_subnet_ids
     public_subnet_ids = var.network.public_subnet_ids
+    } : {
+    vpc_id            = module.network[0].vpc_id
+    cidr_block        = var.network.cidr_block
+    task_subnet_ids   = module.network[0].task_subnet_ids
+    public_subnet_ids = module.network[0].public_subnet_ids
   }
+}
+
+locals {
+  # By the rules' own attribute, so that no task starts before its group lets it out.
+  task_security_group_ids = distinct([
+    aws_vpc_security_group_egress_rule.aws.security_group_id,
+    aws_vpc_security_group_egress_rule.warehouse.security_group_id,
+  ])
+  api_security_group_ids = concat(local.task_security_group_ids, [aws_vpc_security_group_ingress_rule.api_tasks.security_group_id])
 }
 
 resource "aws_security_group" "tasks" {

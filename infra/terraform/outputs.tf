@@ -1,6 +1,6 @@
 output "lake_bucket" {
   description = "Drop files here, at `db_name/action/table_name/file`."
-  value       = module.lake.name
+  value       = local.lake.name
 }
 
 output "quarantine_bucket" {
@@ -26,6 +26,16 @@ output "keys_table" {
 output "api_url" {
   description = "Where the API answers."
   value       = local.api_url
+}
+
+output "load_balancer_dns_name" {
+  description = "The load balancer's own name, for a DNS record of yours."
+  value       = aws_lb.api.dns_name
+}
+
+output "load_balancer_zone_id" {
+  description = "The Route 53 zone of the load balancer, for an alias record of yours."
+  value       = aws_lb.api.zone_id
 }
 
 output "inboxes" {
@@ -71,6 +81,29 @@ output "alert_topic_arn" {
 output "task_security_group_id" {
   description = "Security group of the tasks: let it into your Postgres."
   value       = aws_security_group.tasks.id
+}
+
+output "task_subnet_ids" {
+  description = "Subnets of the tasks, for a task of your own beside them."
+  value       = local.network.task_subnet_ids
+}
+
+output "task_definition_arns" {
+  description = "Service -> its task definition, for a task of your own with its image and rights (README, Recipes)."
+  value       = { for name, service in local.service_modules : name => service.task_definition_arn }
+}
+
+output "run_task" {
+  description = "Command that runs a task beside the services and waits for its end; add a service, `--`, and the module to run with its arguments (README, Recipes)."
+  value       = local.run_task
+}
+
+output "prepare_warehouse" {
+  description = "For an Aurora made here: `command` makes the role of the services in it, run once and again when `revision` changes. null: the warehouse is yours."
+  value       = one(local.preparations)
+
+  # What the task needs when it runs. The loader's service is not awaited: it comes up without the role.
+  depends_on = [aws_iam_role_policy.prepare]
 }
 
 output "dashboard_url" {

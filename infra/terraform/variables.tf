@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of this stack, the prefix of everything that it makes. Bucket names are `<name>-lake` and `<name>-quarantine`, so choose one that nobody else in the world has."
+  description = "Name of this stack, the prefix of everything that it makes. Buckets get the account's number as well: `<name>-lake-<account>`. Two stacks of one account need two names, in different regions too: roles and buckets know no region."
   type        = string
   default     = "headrace"
   nullable    = false
@@ -7,6 +7,11 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,26}[a-z0-9]$", var.name))
     error_message = "Use 3 to 28 lower-case letters, digits and hyphens, beginning with a letter: load balancers allow 32 characters, buckets no capitals."
+  }
+
+  validation {
+    condition     = !strcontains(var.name, "--") && length([for prefix in ["internal-", "xn--", "sthree-", "amzn-s3-demo-"] : prefix if startswith(var.name, prefix)]) == 0
+    error_message = "Use no two hyphens in a row, which RDS refuses, and do not begin with internal-, xn--, sthree- or amzn-s3-demo-, which load balancers and S3 keep for themselves."
   }
 }
 
@@ -62,7 +67,7 @@ variable "architecture" {
 # --- Services -------------------------------------------------------------------------------------
 
 variable "services" {
-  description = "Per service (router, loader, logger, api, verifier) what is to differ from the defaults in main.tf: size, number of tasks, the backlog that one task is to have, and further settings (the tables in the services' READMEs)."
+  description = "Per service (router, loader, logger, api, verifier) what is to differ from the defaults in main.tf: size, number of tasks (`maximum_tasks = 0` turns a service off), the backlog that one task is to have, and further settings (the tables in the services' READMEs)."
   type = map(object({
     cpu_units         = optional(number)
     memory_mib        = optional(number)
@@ -80,13 +85,8 @@ variable "services" {
   }
 
   validation {
-    condition     = alltrue([for s in values(var.services) : coalesce(s.minimum_tasks, 0) <= coalesce(s.maximum_tasks, 10000)])
-    error_message = "minimum_tasks must not be larger than maximum_tasks."
-  }
-
-  validation {
-    condition     = try(var.services["verifier"].maximum_tasks, 1) == null ? true : try(var.services["verifier"].maximum_tasks, 1) <= 1
-    error_message = "One verifier is enough; 0 tasks turn it off."
+    condition     = coalesce(try(var.services["verifier"].maximum_tasks, null), 1) <= 1
+    error_message = "One verifier is enough; maximum_tasks = 0 turns it off."
   }
 
   # Who may describe a task definition reads its environment.
@@ -99,7 +99,7 @@ variable "services" {
 }
 
 variable "autoscaling" {
-  description = "Whether each service is scaled by its backlog between minimum_tasks and maximum_tasks. false: it has minimum_tasks."
+  description = "Whether each service is scaled by its backlog between minimum_tasks and maximum_tasks; where both are the same, it is held there. false: it starts with minimum_tasks, and then its number of tasks is yours to change (`aws ecs update-service --desired-count`): an apply leaves it alone."
   type        = bool
   default     = true
   nullable    = false
@@ -123,8 +123,13 @@ variable "warehouse" {
   description = <<-TEXT
     The database that is loaded: Postgres 17 or later.
     Yours: `secret_arn` names a Secrets Manager secret, JSON with username and password (as RDS writes it), and
-    host, port and dbname where `host` is not given here. `api_secret_arn` may name a read-only user for the API.
-    Made here: `aurora` (Aurora Serverless v2; capacity in ACUs, 0 as minimum lets it pause).
+    host, port and dbname where `host` is not given here. `port` is also the one that tasks are let out to: give it
+    where the secret has another than 5432. `api_secret_arn` may name a read-only user for the API. `sslmode` is
+    `require` by default, which encrypts and verifies nothing; `verify-full` verifies RDS and Aurora with the bundle in
+    the images (another authority: `HEADRACE_WAREHOUSE_CA_FILE` in `services`).
+    Made here: `aurora` (Aurora Serverless v2, `verify-full`). `engine_version` is a major version, for which AWS chooses
+    the minor one. Capacity is in ACUs; 0 as minimum lets it pause, but only while no loader, verifier and API runs. A
+    higher `password_generation` makes another password for the services' role.
     Redshift will be a third kind.
   TEXT
   type = object({
@@ -134,14 +139,15 @@ variable "warehouse" {
     host               = optional(string)
     port               = optional(number, 5432)
     database           = optional(string, "headrace")
-    sslmode            = optional(string, "require")
+    sslmode            = optional(string)
     aurora = optional(object({
-      engine_version      = optional(string, "17.5")
+      engine_version      = optional(string, "17")
       minimum_acus        = optional(number, 0.5)
       maximum_acus        = optional(number, 8)
       instances           = optional(number, 2)
       backup_days         = optional(number, 7)
       deletion_protection = optional(bool, true)
+      password_generation = optional(number, 1)
     }))
   })
   nullable = false
@@ -157,7 +163,7 @@ variable "warehouse" {
   }
 
   validation {
-    condition     = contains(["require", "verify-ca", "verify-full", "prefer", "disable"], var.warehouse.sslmode)
+    condition     = var.warehouse.sslmode == null ? true : contains(["require", "verify-ca", "verify-full", "prefer", "disable"], var.warehouse.sslmode)
     error_message = "sslmode is one of libpq's: require, verify-ca, verify-full, prefer, disable."
   }
 }
@@ -168,7 +174,11 @@ variable "network" {
   description = <<-TEXT
     Yours: `vpc_id`, `task_subnet_ids` (private, with a way to S3, DynamoDB, SQS, EventBridge, Secrets Manager, ECR and
     CloudWatch Logs, by endpoints or NAT) and, for a public API, `public_subnet_ids`.
-    Without `vpc_id` a VPC of `cidr_block` is made, with endpoints for exactly those, so that tasks need no NAT.
+    Tasks that ask to be left alone while they work may need ECS itself as well: neither the documentation nor a trial
+    says so, and the VPC made here has that endpoint.
+    Without `vpc_id` a VPC of `cidr_block` (/16 to /20) is made, with endpoints for those, so that tasks need no NAT. They
+    have no way to the internet then: no tokens of an OIDC issuer (`HEADRACE_JWT_*`), no images from outside of the
+    region's ECR. `nat = true` adds a NAT gateway.
   TEXT
   type = object({
     vpc_id             = optional(string)
@@ -176,18 +186,29 @@ variable "network" {
     public_subnet_ids  = optional(list(string), [])
     cidr_block         = optional(string, "10.20.0.0/16")
     availability_zones = optional(number, 2)
+    nat                = optional(bool, false)
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = var.network.vpc_id == null ? true : length(var.network.task_subnet_ids) >= 2
-    error_message = "With vpc_id give at least two task_subnet_ids, in two availability zones: a load balancer needs them."
+    condition     = (var.network.vpc_id == null) == (length(var.network.task_subnet_ids) == 0) && length(var.network.task_subnet_ids) != 1
+    error_message = "Give vpc_id together with at least two task_subnet_ids, in two availability zones: a load balancer needs them."
   }
 
   validation {
     condition     = var.network.availability_zones >= 2 && var.network.availability_zones <= 3
     error_message = "2 or 3 availability zones."
+  }
+
+  validation {
+    condition     = length(var.network.task_subnet_ids) == 0 || !var.network.nat
+    error_message = "A NAT gateway is made in a VPC made here only: give yours its own."
+  }
+
+  validation {
+    condition     = can(cidrnetmask(var.network.cidr_block)) && try(tonumber(split("/", var.network.cidr_block)[1]) >= 16 && tonumber(split("/", var.network.cidr_block)[1]) <= 20, false)
+    error_message = "cidr_block is an IPv4 block of /16 to /20, for example 10.20.0.0/16: a sixteenth of it is one subnet, which holds tasks, endpoints and the load balancer."
   }
 }
 
@@ -195,9 +216,12 @@ variable "network" {
 
 variable "api_exposure" {
   description = <<-TEXT
-    Who reaches the API. By default an internal load balancer answers inside the VPC (`allowed_cidrs`: the VPC's own).
-    `public = true` puts it on the internet; then `certificate_arn` (ACM, for TLS) and `allowed_cidrs` are needed, and a WAF
-    lets one address ask `requests_per_5_minutes` times. Whoever reaches it needs a key or a token as well (docs/api.md).
+    Who reaches the API. By default an internal load balancer answers inside the VPC (`allowed_cidrs`: the VPC's own), by
+    plain HTTP: keys and tokens are readable on the way. `certificate_arn` (ACM) gives it TLS; then `url` is needed, the
+    address that the certificate is for. `route53_zone_id` makes the DNS record of that address; without it make one
+    yourself, from the outputs `load_balancer_dns_name` and `load_balancer_zone_id`.
+    `public = true` puts it on the internet; then `certificate_arn` and `allowed_cidrs` are needed, and a WAF lets one
+    address ask `requests_per_5_minutes` times. A caller needs a key or a token as well (docs/api.md).
     `access_log_bucket` names a bucket of yours for the load balancer's access log.
   TEXT
   type = object({
@@ -208,6 +232,7 @@ variable "api_exposure" {
     access_log_bucket      = optional(string)
     deletion_protection    = optional(bool, true)
     url                    = optional(string)
+    route53_zone_id        = optional(string)
   })
   default  = {}
   nullable = false
@@ -220,6 +245,16 @@ variable "api_exposure" {
   validation {
     condition     = var.api_exposure.requests_per_5_minutes >= 100
     error_message = "WAF counts at least 100 requests in 5 minutes."
+  }
+
+  validation {
+    condition     = var.api_exposure.certificate_arn == null || can(regex("^https://[a-z0-9.-]+$", coalesce(var.api_exposure.url, "none")))
+    error_message = "With certificate_arn give url, for example https://headrace.example.com: no certificate is for the load balancer's own name."
+  }
+
+  validation {
+    condition     = var.api_exposure.route53_zone_id == null || var.api_exposure.certificate_arn != null
+    error_message = "route53_zone_id makes the record of url, which needs certificate_arn."
   }
 }
 
@@ -236,17 +271,22 @@ variable "cursor_secret" {
 # --- Alerts ---------------------------------------------------------------------------------------
 
 variable "alert_emails" {
-  description = "Who is written to when a drop ends badly or an alarm rings. Each address gets a mail from AWS to confirm."
+  description = "Who gets the alarms by mail, rejected and failed drops among them. Each address gets a mail from AWS to confirm."
   type        = set(string)
   default     = []
   nullable    = false
 }
 
-variable "alert_on_success" {
-  description = "Whether every loaded drop sends a message too."
-  type        = bool
-  default     = false
+variable "alert_each_drop" {
+  description = "Final states of which each drop sends a message of its own, with file, reason and remedy: `rejected` (failed ones too), `loaded`. Without them an alarm counts the bad ones, and sends one message for all of five minutes: a thousand bad files are one mail."
+  type        = set(string)
+  default     = []
   nullable    = false
+
+  validation {
+    condition     = length(setsubtract(var.alert_each_drop, ["rejected", "loaded"])) == 0
+    error_message = "alert_each_drop knows rejected and loaded."
+  }
 }
 
 variable "oldest_message_minutes" {
@@ -281,6 +321,23 @@ variable "log_retention_days" {
   type        = number
   default     = 365
   nullable    = false
+}
+
+variable "lake_bucket" {
+  description = "A bucket of yours as the lake, in the stack's region: with versions, and with EventBridge notifications on (README, \"A lake of your own\"). null: one is made."
+  type        = string
+  default     = null
+}
+
+variable "lake_policy_json" {
+  description = "Further statements of the bucket policy of the lake that is made here, for example to let another account drop files (README, \"Files from another account\")."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.lake_policy_json == null || var.lake_bucket == null
+    error_message = "The policy of a lake_bucket of yours is yours to set."
+  }
 }
 
 variable "lake_old_version_days" {

@@ -9,7 +9,7 @@ module "verifier" {
 
   environment = merge(local.common_environment, local.warehouse_environment, {
     HEADRACE_BUS_NAME         = aws_cloudwatch_event_bus.facts.name
-    HEADRACE_LAKE_BUCKET      = module.lake.name
+    HEADRACE_LAKE_BUCKET      = local.lake.name
     HEADRACE_LOG_TABLE        = aws_dynamodb_table.log.name
     HEADRACE_LOG_EXPIRY_DAYS  = tostring(var.log_expiry_days)
     HEADRACE_INTERVAL_SECONDS = tostring(var.verification_interval_seconds)
@@ -29,7 +29,7 @@ data "aws_iam_policy_document" "verifier" {
   statement {
     sid       = "ListTheLake"
     actions   = ["s3:ListBucketVersions"]
-    resources = [module.lake.arn]
+    resources = [local.lake.arn]
   }
 
   statement {

@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from headrace_local.emulator import ACCOUNT
 from headrace_local.provision import queue_policy
 from headrace_local.resources import Bucket, Inbox, Resources, Rule, Table
 
 Found = dict[str, Any]
 
-ON_AWS_ONLY: Final = ("-undelivered", "-ended-badly")
+ON_AWS_ONLY: Final = ("-undelivered", "-ended-badly", "-deployment-failed")
 """Ends of names of what the local platform has no use for: undelivered events, and alerts."""
 
 
@@ -101,7 +102,7 @@ def _applied_buckets(of: Mapping[str, list[dict[str, Any]]]) -> Found:
     }
     telling = {one["bucket"] for one in of["aws_s3_bucket_notification"] if one["eventbridge"]}
     return {
-        f"bucket {one['bucket']}": {
+        f"bucket {one['bucket'].removesuffix(f'-{ACCOUNT}')}": {
             "versioned": one["bucket"] in versioned,
             "notifications": one["bucket"] in telling,
         }

@@ -77,6 +77,7 @@ def variables(account: Account, secret_arn: str, warehouse_port: int, tag: str) 
         # The emulator knows no application auto scaling: terraform test covers it.
         "autoscaling": False,
         "emulated": True,
+        "alert_each_drop": ["rejected"],
         "destroy_with_data": True,
         "warehouse": {
             "secret_arn": secret_arn,

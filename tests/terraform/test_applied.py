@@ -114,7 +114,7 @@ def test_bad_end_is_told_in_words(stack: Applied, table: str) -> None:
         [message] = heard()
     drop = stack.await_state(f"dev/append/{table}/bad.csv", "rejected")
     assert f"Drop Rejected: dev.{table}" in message
-    assert f"s3://headrace-lake/dev/append/{table}/bad.csv" in message
+    assert f"s3://{stack.outputs['lake_bucket']}/dev/append/{table}/bad.csv" in message
     assert drop["reason"]["message"].replace('"', "")[:20] in message.replace('"', "")
     assert f"{stack.outputs['api_url']}/v1/drops/{drop['drop_id']}" in message
 
@@ -161,7 +161,7 @@ def test_every_target_has_its_policy_and_its_dead_letters(stack: Applied) -> Non
         for statement in policy["Statement"]
         for source in _sources(statement, list(rules.values()))
     }
-    assert len(of("aws_cloudwatch_event_target")) == len(rules) == 5
+    assert len(of("aws_cloudwatch_event_target")) == len(rules) == 6
     for target in of("aws_cloudwatch_event_target"):
         [dead] = target["dead_letter_config"]
         source = rules[target["rule"]]

@@ -31,7 +31,7 @@ def test_costs_are_those_that_the_script_reckons() -> None:
 def test_costs_follow_the_sizes_and_endpoints_of_the_module() -> None:
     assert sizes().keys() == {"router", "loader", "logger", "api", "verifier"}
     assert sizes()["loader"] == (1, 2, 1)
-    assert endpoints() == 9
+    assert endpoints() == 7
 
 
 def test_every_price_is_used_and_every_line_has_one() -> None:
@@ -119,6 +119,64 @@ def _variables(module: Path) -> set[str]:
 
 def _needed(module: Path) -> set[str]:
     return {one.name for one in blocks(module, "variable") if "default" not in one.arguments()}
+
+
+def test_applier_may_make_every_kind_of_resource() -> None:
+    used = {
+        block.labels[0]
+        for module in modules()
+        if module.parent.name != "examples"
+        for kind in ("resource", "data")
+        for block in blocks(module, kind)
+        if block.labels[0].startswith("aws_")
+    }
+    assert {_service(kind) for kind in used} - {""} == _services_of_the_applier()
+
+
+def _service(kind: str) -> str:
+    """The prefix of the IAM actions that a kind of resource needs; none for what needs none."""
+    for beginning, service in _SERVICES.items():
+        if kind.startswith(f"aws_{beginning}"):
+            return service
+    raise AssertionError(f"{kind}: add its service here, and its rights to applier-policy.json")
+
+
+def _services_of_the_applier() -> set[str]:
+    policy = json.loads((TERRAFORM / "applier-policy.json").read_text())
+    actions = [action for one in policy["Statement"] for action in one["Action"]]
+    return {action.split(":")[0] for action in actions} - {"kms"}
+
+
+_SERVICES = {
+    "iam_policy_document": "",
+    "partition": "",
+    "region": "",
+    "appautoscaling_": "application-autoscaling",
+    "availability_zones": "ec2",
+    "caller_identity": "sts",
+    "cloudwatch_dashboard": "cloudwatch",
+    "cloudwatch_event_": "events",
+    "cloudwatch_log_": "logs",
+    "cloudwatch_metric_": "cloudwatch",
+    "db_": "rds",
+    "dynamodb_": "dynamodb",
+    "ecr_": "ecr",
+    "ecs_": "ecs",
+    "iam_role": "iam",
+    "lb": "elasticloadbalancing",
+    "rds_": "rds",
+    "route53_": "route53",
+    "s3_": "s3",
+    "secretsmanager_": "secretsmanager",
+    "sns_": "sns",
+    "sqs_": "sqs",
+    "wafv2_": "wafv2",
+    **dict.fromkeys(
+        ["default_security", "eip", "flow_log", "internet", "nat_", "route", "security", "subnet"],
+        "ec2",
+    ),
+    "vpc": "ec2",
+}
 
 
 def test_every_module_is_read_whole() -> None:

@@ -16,6 +16,7 @@ run "versioned_bucket" {
     versioned                 = true
     eventbridge_notifications = true
     old_version_days          = 30
+    policy_json               = "{\"Version\": \"2012-10-17\", \"Statement\": []}"
   }
 
   assert {
@@ -54,6 +55,11 @@ run "versioned_bucket" {
   assert {
     condition     = length(aws_s3_bucket_policy.this) == 1 && one(data.aws_iam_policy_document.tls_only.statement).effect == "Deny" && one(one(data.aws_iam_policy_document.tls_only.statement).condition).variable == "aws:SecureTransport"
     error_message = "Without TLS nobody is answered."
+  }
+
+  assert {
+    condition     = data.aws_iam_policy_document.tls_only.source_policy_documents == tolist(["{\"Version\": \"2012-10-17\", \"Statement\": []}"])
+    error_message = "Statements that are given stand beside it."
   }
 
   assert {
@@ -124,6 +130,16 @@ run "private_network" {
   }
 
   assert {
+    condition     = length(setintersection(["ecs-agent", "ecs-telemetry"], keys(aws_vpc_endpoint.interfaces))) == 0
+    error_message = "Each costs in every zone, and Fargate calls neither."
+  }
+
+  assert {
+    condition     = one(data.aws_iam_policy_document.flows_trust.statement).condition == toset([{ test = "StringEquals", variable = "aws:SourceAccount", values = tolist(["111122223333"]) }]) && contains(data.aws_iam_policy_document.flows.statement[*].sid, "FindItsLogGroup")
+    error_message = "Only flow logs of this account take the role, with what AWS asks for."
+  }
+
+  assert {
     condition     = alltrue([for endpoint in aws_vpc_endpoint.interfaces : endpoint.private_dns_enabled && length(endpoint.subnet_ids) == 3])
     error_message = "Found by AWS's usual names, in every zone."
   }
@@ -136,6 +152,39 @@ run "private_network" {
   assert {
     condition     = aws_flow_log.this.traffic_type == "REJECT" && aws_cloudwatch_log_group.flows.retention_in_days == 365
     error_message = "What was refused is written down."
+  }
+}
+
+run "network_with_nat" {
+  state_key = "network_with_nat"
+
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    name               = "headrace"
+    region             = "us-east-1"
+    cidr_block         = "10.20.0.0/20"
+    availability_zones = 2
+    public             = false
+    nat                = true
+    log_retention_days = 365
+  }
+
+  assert {
+    condition     = aws_route.nat[0].nat_gateway_id == aws_nat_gateway.this[0].id && aws_route.nat[0].route_table_id == aws_route_table.tasks.id && length(aws_subnet.public) == 2
+    error_message = "Tasks reach the internet through the gateway in a public subnet."
+  }
+
+  assert {
+    condition     = alltrue([for one in concat(aws_subnet.tasks, aws_subnet.public) : one.map_public_ip_on_launch != true])
+    error_message = "And nothing there has an address of the internet."
+  }
+
+  assert {
+    condition     = aws_subnet.tasks[0].cidr_block == "10.20.0.0/24"
+    error_message = "The smallest network has subnets of 256 addresses."
   }
 }
 
@@ -182,7 +231,7 @@ run "postgres" {
     log_retention_days  = 365
     skip_final_snapshot = false
     settings = {
-      engine_version      = "17.5"
+      engine_version      = "17"
       minimum_acus        = 0
       maximum_acus        = 8
       instances           = 2
@@ -207,6 +256,26 @@ run "postgres" {
   }
 
   assert {
+    condition     = aws_rds_cluster.this.engine_version == "17" && alltrue([for one in aws_rds_cluster_instance.this : one.auto_minor_version_upgrade])
+    error_message = "AWS chooses the minor version, and no later plan wants it back."
+  }
+
+  assert {
+    condition     = aws_rds_cluster.this.allow_major_version_upgrade && startswith(aws_rds_cluster_parameter_group.this.name_prefix, "headrace-warehouse-")
+    error_message = "Another major version gets a parameter group beside the one in use."
+  }
+
+  assert {
+    condition     = startswith(aws_rds_cluster.this.final_snapshot_identifier, "headrace-warehouse-final-") && length(aws_rds_cluster.this.final_snapshot_identifier) == length("headrace-warehouse-final-") + 8
+    error_message = "A second cluster of the name leaves a second snapshot behind."
+  }
+
+  assert {
+    condition     = aws_rds_cluster_instance.this[*].promotion_tier == [0, 2]
+    error_message = "The second scales by its own load."
+  }
+
+  assert {
     condition     = length(aws_rds_cluster_instance.this) == 2 && alltrue([for one in aws_rds_cluster_instance.this : one.instance_class == "db.serverless" && one.publicly_accessible != true])
     error_message = "Two instances, neither on the internet."
   }
@@ -214,6 +283,37 @@ run "postgres" {
   assert {
     condition     = aws_vpc_security_group_ingress_rule.services.referenced_security_group_id == "sg-tasks" && aws_vpc_security_group_ingress_rule.services.from_port == 5432
     error_message = "The services alone may connect."
+  }
+}
+
+run "postgres_with_a_minor_version" {
+  state_key = "postgres_with_a_minor_version"
+
+  module {
+    source = "./modules/postgres"
+  }
+
+  variables {
+    name                = "headrace-warehouse"
+    database            = "headrace"
+    vpc_id              = "vpc-1"
+    subnet_ids          = ["subnet-a", "subnet-b"]
+    client_group_id     = "sg-tasks"
+    log_retention_days  = 365
+    skip_final_snapshot = true
+    settings = {
+      engine_version      = "17.7"
+      minimum_acus        = 0.5
+      maximum_acus        = 8
+      instances           = 1
+      backup_days         = 7
+      deletion_protection = true
+    }
+  }
+
+  assert {
+    condition     = aws_rds_cluster.this.engine_version == "17.7" && !aws_rds_cluster_instance.this[0].auto_minor_version_upgrade && aws_rds_cluster_parameter_group.this.family == "aurora-postgresql17"
+    error_message = "A minor version that is named stays."
   }
 }
 

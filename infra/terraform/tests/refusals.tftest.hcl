@@ -79,7 +79,128 @@ run "a_minimum_above_the_maximum" {
     services = { loader = { minimum_tasks = 5, maximum_tasks = 4 } }
   }
 
-  expect_failures = [var.services]
+  expect_failures = [aws_ecs_cluster.this]
+}
+
+run "a_minimum_above_the_default_maximum" {
+  command = plan
+
+  variables {
+    services = { loader = { minimum_tasks = 12 } }
+  }
+
+  expect_failures = [aws_ecs_cluster.this]
+}
+
+run "two_verifiers_by_their_minimum" {
+  command = plan
+
+  variables {
+    services = { verifier = { minimum_tasks = 2 } }
+  }
+
+  expect_failures = [aws_ecs_cluster.this]
+}
+
+run "a_name_that_load_balancers_keep" {
+  command = plan
+
+  variables {
+    name = "internal-headrace"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "a_name_that_rds_refuses" {
+  command = plan
+
+  variables {
+    name = "head--race"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "a_network_too_small_for_its_subnets" {
+  command = plan
+
+  variables {
+    network = { cidr_block = "10.20.0.0/24" }
+  }
+
+  expect_failures = [var.network]
+}
+
+run "a_network_larger_than_a_vpc" {
+  command = plan
+
+  variables {
+    network = { cidr_block = "10.0.0.0/12" }
+  }
+
+  expect_failures = [var.network]
+}
+
+run "a_network_that_is_none" {
+  command = plan
+
+  variables {
+    network = { cidr_block = "10.20" }
+  }
+
+  expect_failures = [var.network]
+}
+
+run "nat_in_a_network_of_yours" {
+  command = plan
+
+  variables {
+    network = { vpc_id = "vpc-1", task_subnet_ids = ["subnet-a", "subnet-b"], nat = true }
+  }
+
+  expect_failures = [var.network]
+}
+
+run "a_certificate_without_the_address_that_it_is_for" {
+  command = plan
+
+  variables {
+    api_exposure = { certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/0123" }
+  }
+
+  expect_failures = [var.api_exposure]
+}
+
+run "a_record_without_a_certificate" {
+  command = plan
+
+  variables {
+    api_exposure = { route53_zone_id = "Z0123" }
+  }
+
+  expect_failures = [var.api_exposure]
+}
+
+run "messages_for_a_state_that_has_none" {
+  command = plan
+
+  variables {
+    alert_each_drop = ["loading"]
+  }
+
+  expect_failures = [var.alert_each_drop]
+}
+
+run "a_policy_for_a_lake_of_yours" {
+  command = plan
+
+  variables {
+    lake_bucket      = "yours"
+    lake_policy_json = "{}"
+  }
+
+  expect_failures = [var.lake_policy_json]
 }
 
 run "two_verifiers" {
@@ -216,7 +337,7 @@ run "a_public_api_for_nobody_named" {
   command = plan
 
   variables {
-    api_exposure = { public = true, certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/0123" }
+    api_exposure = { public = true, certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/0123", url = "https://headrace.example.com" }
   }
 
   expect_failures = [var.api_exposure]
@@ -250,6 +371,7 @@ run "a_public_api_without_public_subnets" {
     api_exposure = {
       public          = true
       certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/0123"
+      url             = "https://headrace.example.com"
       allowed_cidrs   = ["192.0.2.0/24"]
     }
   }

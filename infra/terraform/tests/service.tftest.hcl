@@ -237,13 +237,18 @@ run "alarms" {
   }
 
   assert {
+    condition     = [for q in aws_cloudwatch_metric_alarm.retries[0].metric_query : q.expression if q.return_data == true] == ["100 * retried / (retried + FILL(done, 0))"] && aws_cloudwatch_metric_alarm.retries[0].evaluation_periods == 3
+    error_message = "Deliveries of which most come back for half an hour ring: their age does not."
+  }
+
+  assert {
     condition     = aws_cloudwatch_metric_alarm.bugs.dimensions == tomap({ stack = "headrace", service = "loader" }) && aws_cloudwatch_metric_alarm.bugs.namespace == "Headrace"
     error_message = "Bugs are counted per stack and service."
   }
 
   assert {
     condition = alltrue([
-      for alarm in [aws_cloudwatch_metric_alarm.dead_letters[0], aws_cloudwatch_metric_alarm.oldest_message[0], aws_cloudwatch_metric_alarm.bugs] :
+      for alarm in [aws_cloudwatch_metric_alarm.dead_letters[0], aws_cloudwatch_metric_alarm.retries[0], aws_cloudwatch_metric_alarm.oldest_message[0], aws_cloudwatch_metric_alarm.bugs] :
       alarm.alarm_actions == toset([var.platform.alarm_topic_arn]) && alarm.treat_missing_data == "notBreaching"
     ])
     error_message = "Every alarm wakes somebody, and silence is no alarm."
@@ -536,7 +541,7 @@ run "own_key" {
   }
 
   assert {
-    condition     = one(data.aws_iam_policy_document.key_access[0].statement).resources == toset(["arn:aws:kms:us-east-1:111122223333:key/0123"]) && one(data.aws_iam_policy_document.key_access[0].statement).actions == toset(["kms:Decrypt", "kms:GenerateDataKey"])
+    condition     = one(data.aws_iam_policy_document.key_access.statement).resources == toset(["arn:aws:kms:us-east-1:111122223333:key/0123"]) && one(data.aws_iam_policy_document.key_access.statement).actions == toset(["kms:Decrypt", "kms:GenerateDataKey"])
     error_message = "The service may use that key, and no other."
   }
 

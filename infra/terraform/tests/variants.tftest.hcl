@@ -68,8 +68,33 @@ run "by_default" {
 
   # --- Alerts
   assert {
-    condition     = length(module.ended_well) == 0 && length(aws_sns_topic_subscription.emails) == 0
-    error_message = "Good ends are told only where somebody wants it."
+    condition     = length(module.ended_well) == 0 && length(module.ended_badly) == 0 && length(aws_sns_topic_subscription.emails) == 0
+    error_message = "A single drop sends a message only where that is asked for."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.ended_badly.threshold == 0 && aws_cloudwatch_metric_alarm.ended_badly.alarm_actions == toset([aws_sns_topic.alerts.arn]) && length(coalesce(aws_cloudwatch_metric_alarm.ended_badly.ok_actions, [])) == 0
+    error_message = "A thousand bad files are one message."
+  }
+
+  assert {
+    condition = {
+      for q in aws_cloudwatch_metric_alarm.ended_badly.metric_query : q.id => one(q.metric).dimensions if length(q.metric) > 0
+      } == {
+      rejected = tomap({ stack = "headrace", state = "rejected" })
+      failed   = tomap({ stack = "headrace", state = "failed" })
+    }
+    error_message = "It counts what was rejected and what failed."
+  }
+
+  assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.ended_badly.alarm_description, "http://headrace-api.us-east-1.elb.amazonaws.com/v1/drops?state=rejected")
+    error_message = "The one message leads to every file with its reason."
+  }
+
+  assert {
+    condition     = length(output.alert_topic_arn) > 0 && module.deployment_failed.arn != ""
+    error_message = "A deployment that fails after Terraform is done sends a message."
   }
 
   assert {
@@ -78,13 +103,18 @@ run "by_default" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.log_throttled.dimensions == tomap({ TableName = "headrace-log" })
+    condition = { for name, alarm in aws_cloudwatch_metric_alarm.log_throttled : name => alarm.dimensions } == {
+      table     = tomap({ TableName = "headrace-log" })
+      by_table  = tomap({ TableName = "headrace-log", GlobalSecondaryIndexName = "by_table" })
+      recent    = tomap({ TableName = "headrace-log", GlobalSecondaryIndexName = "recent" })
+      attention = tomap({ TableName = "headrace-log", GlobalSecondaryIndexName = "attention" })
+    }
     error_message = "A log that is throttled rings."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.differences.dimensions == tomap({ stack = "headrace" }) && aws_cloudwatch_metric_alarm.differences.metric_name == "differences_left"
-    error_message = "What no repair mends rings."
+    error_message = "A difference that no repair removes rings."
   }
 
   assert {
@@ -191,6 +221,7 @@ run "public_api" {
       requests_per_5_minutes = 500
       access_log_bucket      = "access-logs"
       url                    = "https://headrace.example.com"
+      route53_zone_id        = "Z0123"
     }
   }
 
@@ -230,7 +261,7 @@ run "public_api" {
   }
 
   assert {
-    condition     = length(module.network[0].public_subnet_ids) == 2 && output.api_url == "https://headrace.example.com"
+    condition     = length(module.network[0].public_subnet_ids) == 2 && one(aws_route53_record.api).name == "headrace.example.com" && output.api_url == "https://headrace.example.com"
     error_message = "Public subnets are made, and the address is the one that was given."
   }
 }
@@ -266,13 +297,28 @@ run "aurora" {
   }
 
   assert {
-    condition     = local.warehouse_environment.HEADRACE_WAREHOUSE_DSN == "host=headrace-warehouse.cluster-0123.us-east-1.rds.amazonaws.com port=5432 dbname=head_race sslmode=require"
-    error_message = "The services are told of the cluster that was made."
+    condition     = local.warehouse_environment.HEADRACE_WAREHOUSE_DSN == "host=headrace-warehouse.cluster-0123.us-east-1.rds.amazonaws.com port=5432 dbname=head_race sslmode=verify-full"
+    error_message = "The services connect to the cluster that was made, and verify its certificate."
   }
 
   assert {
-    condition     = output.warehouse_secret_arn == "arn:aws:secretsmanager:us-east-1:111122223333:secret:rds!cluster-AbCdEf"
-    error_message = "And of the secret that RDS keeps."
+    condition     = output.warehouse_secret_arn == module.warehouse_secret[0].arn && output.warehouse_secret_arn != module.postgres[0].admin_secret_arn
+    error_message = "They have a role of their own."
+  }
+
+  assert {
+    condition     = alltrue([for s in concat(data.aws_iam_policy_document.warehouse_secret.statement, data.aws_iam_policy_document.api.statement) : !contains(s.resources, module.postgres[0].admin_secret_arn)])
+    error_message = "No service reads the secret of the master user."
+  }
+
+  assert {
+    condition     = one(data.aws_iam_policy_document.prepare[0].statement[*]).resources == toset([module.postgres[0].admin_secret_arn, module.warehouse_secret[0].arn]) && one(data.aws_iam_policy_document.prepare[0].statement[*]).actions == toset(["secretsmanager:GetSecretValue"])
+    error_message = "The task that makes the role reads both secrets, and nothing else."
+  }
+
+  assert {
+    condition     = endswith(output.prepare_warehouse.command, "--env HEADRACE_ADMIN_SECRET=arn:aws:secretsmanager:us-east-1:111122223333:secret:rds!cluster-AbCdEf -- headrace_loader.prepare")
+    error_message = "One command makes the role."
   }
 
   assert {
@@ -291,16 +337,16 @@ run "what_is_kept_and_told" {
 
   variables {
     alert_emails           = ["ops@example.com"]
-    alert_on_success       = true
+    alert_each_drop        = ["loaded", "rejected"]
     contracts_inferred_for = ["dev", "analytics"]
     destroy_with_data      = true
     archive_days           = 7
-    services               = { api = { minimum_tasks = 3 }, loader = { environment = { HEADRACE_LOADS = "8" } } }
+    services               = { api = { minimum_tasks = 3 }, verifier = { maximum_tasks = 0 }, loader = { environment = { HEADRACE_LOADS = "8" } } }
   }
 
   assert {
-    condition     = length(module.ended_well) == 1 && aws_sns_topic_subscription.emails["ops@example.com"].protocol == "email"
-    error_message = "Good ends are told too, by mail."
+    condition     = length(module.ended_well) == 1 && length(module.ended_badly) == 1 && aws_sns_topic_subscription.emails["ops@example.com"].protocol == "email"
+    error_message = "Each drop sends a message, by mail."
   }
 
   assert {
@@ -316,6 +362,11 @@ run "what_is_kept_and_told" {
   assert {
     condition     = local.services.api.minimum_tasks == 3 && local.services.api.maximum_tasks == 6 && local.services.loader.environment["HEADRACE_LOADS"] == "8" && local.services.loader.memory_mib == 2048
     error_message = "What is not named keeps its default."
+  }
+
+  assert {
+    condition     = local.services.verifier.minimum_tasks == 0 && local.services.verifier.maximum_tasks == 0
+    error_message = "A maximum of zero turns a service off."
   }
 }
 
@@ -342,5 +393,23 @@ run "own_key" {
   assert {
     condition     = aws_sqs_queue.undelivered.sqs_managed_sse_enabled != true
     error_message = "One key at a time."
+  }
+}
+
+run "a_lake_of_yours" {
+  state_key = "a_lake_of_yours"
+
+  variables {
+    lake_bucket = "yours"
+  }
+
+  assert {
+    condition     = length(module.lake) == 0 && output.lake_bucket == "yours"
+    error_message = "No bucket is made."
+  }
+
+  assert {
+    condition     = [for s in data.aws_iam_policy_document.loader.statement : s.resources if s.sid == "ReadDrops"] == [toset(["arn:aws:s3:::yours/*"])]
+    error_message = "The loader reads that one."
   }
 }

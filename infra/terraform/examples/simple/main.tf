@@ -25,3 +25,12 @@ module "headrace" {
   # One instance, for a trial: two, the default, survive the loss of an availability zone.
   warehouse = { aurora = { instances = 1 } }
 }
+
+# The services' own role in the new Aurora: made by a task in the VPC, once, and again with a new password.
+resource "terraform_data" "prepare_warehouse" {
+  triggers_replace = [module.headrace.prepare_warehouse.revision]
+
+  provisioner "local-exec" {
+    command = module.headrace.prepare_warehouse.command
+  }
+}

@@ -12,3 +12,8 @@ output "dashboard_url" {
   description = "The CloudWatch dashboard."
   value       = module.headrace.dashboard_url
 }
+
+output "run_task" {
+  description = "Runs a task beside the services (README of the stack, Recipes)."
+  value       = module.headrace.run_task
+}

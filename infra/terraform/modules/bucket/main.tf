@@ -91,6 +91,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 }
 
 data "aws_iam_policy_document" "tls_only" {
+  source_policy_documents = compact([var.policy_json])
+
   statement {
     sid       = "OnlyByTls"
     effect    = "Deny"

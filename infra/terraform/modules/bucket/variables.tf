@@ -38,6 +38,12 @@ variable "expiry_days" {
   nullable    = false
 }
 
+variable "policy_json" {
+  description = "Further statements of the bucket's policy, for example for another account; null: none."
+  type        = string
+  default     = null
+}
+
 variable "kms_key_arn" {
   description = "KMS key of the objects; null: S3's own (AES256)."
   type        = string

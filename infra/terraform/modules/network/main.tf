@@ -1,5 +1,5 @@
-# A VPC in which tasks reach what they need of AWS by endpoints. Nothing has a way to the internet,
-# but the load balancer where the API is public.
+# A VPC in which tasks reach what they need of AWS by endpoints. Nothing has a way to the internet, but
+# the load balancer where the API is public, and the tasks where a NAT gateway is asked for.
 
 data "aws_availability_zones" "available" {
   #checkov:skip=CKV_AWS_394:Only the first two or three names are taken, and a new zone gets a later letter.
@@ -14,9 +14,13 @@ data "aws_availability_zones" "available" {
 locals {
   zones = slice(data.aws_availability_zones.available.names, 0, var.availability_zones)
 
-  # S3 and DynamoDB cost nothing by gateway; the others have an hourly price in each zone.
+  # S3 and DynamoDB cost nothing by gateway; the others have an hourly price in each zone. Fargate needs
+  # neither ecs-agent nor ecs-telemetry (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html);
+  # `ecs` is there for the protection of tasks that work.
   gateways   = ["s3", "dynamodb"]
-  interfaces = ["sqs", "events", "secretsmanager", "ecr.api", "ecr.dkr", "logs", "ecs-agent", "ecs-telemetry", "ecs"]
+  interfaces = ["sqs", "events", "secretsmanager", "ecr.api", "ecr.dkr", "logs", "ecs"]
+
+  public_subnets = var.public || var.nat
 }
 
 resource "aws_vpc" "this" {
@@ -85,10 +89,10 @@ resource "aws_vpc_endpoint" "interfaces" {
   tags                = { Name = "${var.name}-${each.value}" }
 }
 
-# --- For a public API only ------------------------------------------------------------------------
+# --- For a public API, and for a NAT gateway ------------------------------------------------------
 
 resource "aws_subnet" "public" {
-  count             = var.public ? var.availability_zones : 0
+  count             = local.public_subnets ? var.availability_zones : 0
   vpc_id            = aws_vpc.this.id
   availability_zone = local.zones[count.index]
   cidr_block        = cidrsubnet(var.cidr_block, 4, 8 + count.index)
@@ -96,28 +100,51 @@ resource "aws_subnet" "public" {
 }
 
 resource "aws_internet_gateway" "this" {
-  count  = var.public ? 1 : 0
+  count  = local.public_subnets ? 1 : 0
   vpc_id = aws_vpc.this.id
   tags   = { Name = var.name }
 }
 
 resource "aws_route_table" "public" {
-  count  = var.public ? 1 : 0
+  count  = local.public_subnets ? 1 : 0
   vpc_id = aws_vpc.this.id
   tags   = { Name = "${var.name}-public" }
 }
 
 resource "aws_route" "internet" {
-  count                  = var.public ? 1 : 0
+  count                  = local.public_subnets ? 1 : 0
   route_table_id         = aws_route_table.public[0].id
   destination_cidr_block = "0.0.0.0/0"
   gateway_id             = aws_internet_gateway.this[0].id
 }
 
 resource "aws_route_table_association" "public" {
-  count          = var.public ? var.availability_zones : 0
+  count          = local.public_subnets ? var.availability_zones : 0
   subnet_id      = aws_subnet.public[count.index].id
   route_table_id = aws_route_table.public[0].id
+}
+
+# One for all zones: without its zone, what is on the internet is out of reach, and AWS itself is not.
+resource "aws_eip" "nat" {
+  count  = var.nat ? 1 : 0
+  domain = "vpc"
+  tags   = { Name = "${var.name}-nat" }
+}
+
+resource "aws_nat_gateway" "this" {
+  count         = var.nat ? 1 : 0
+  allocation_id = aws_eip.nat[0].id
+  subnet_id     = aws_subnet.public[0].id
+  tags          = { Name = var.name }
+
+  depends_on = [aws_route.internet]
+}
+
+resource "aws_route" "nat" {
+  count                  = var.nat ? 1 : 0
+  route_table_id         = aws_route_table.tasks.id
+  destination_cidr_block = "0.0.0.0/0"
+  nat_gateway_id         = aws_nat_gateway.this[0].id
 }
 
 # --- Who spoke with whom --------------------------------------------------------------------------
@@ -136,6 +163,13 @@ data "aws_iam_policy_document" "flows_trust" {
       type        = "Service"
       identifiers = ["vpc-flow-logs.amazonaws.com"]
     }
+
+    # Only for flow logs of this account: the confused deputy.
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [split(":", aws_cloudwatch_log_group.flows.arn)[4]]
+    }
   }
 }
 
@@ -150,6 +184,14 @@ data "aws_iam_policy_document" "flows" {
     sid       = "WriteFlows"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
     resources = ["${aws_cloudwatch_log_group.flows.arn}:*"]
+  }
+
+  # In the policy that AWS shows for flow logs
+  # (https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html).
+  statement {
+    sid       = "FindItsLogGroup"
+    actions   = ["logs:DescribeLogGroups"]
+    resources = ["${join(":", slice(split(":", aws_cloudwatch_log_group.flows.arn), 0, 5))}:log-group:*"]
   }
 }
 

@@ -11,7 +11,7 @@ variable "region" {
 }
 
 variable "cidr_block" {
-  description = "Addresses of the VPC, /16 to /24: it is cut into sixteen parts."
+  description = "Addresses of the VPC, /16 to /20: it is cut into sixteen parts, each a subnet."
   type        = string
   nullable    = false
 }
@@ -25,6 +25,13 @@ variable "availability_zones" {
 variable "public" {
   description = "Whether there are public subnets, for a load balancer on the internet."
   type        = bool
+  nullable    = false
+}
+
+variable "nat" {
+  description = "Whether tasks reach the internet, through one NAT gateway."
+  type        = bool
+  default     = false
   nullable    = false
 }
 

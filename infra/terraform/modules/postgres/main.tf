@@ -1,5 +1,15 @@
-# An Aurora Serverless v2 cluster with Postgres: its password is made, kept and rotated by RDS, and
-# is in no state file.
+# An Aurora Serverless v2 cluster with Postgres. The master user's password is made, kept and rotated by
+# RDS, and is in no state. The services do not use it: they have a role of their own.
+
+locals {
+  # With a major version alone AWS chooses the minor one, now and at each upgrade. A minor version that is
+  # named here stays: an upgrade by AWS would make the next plan a downgrade, which RDS refuses.
+  major_version  = split(".", var.settings.engine_version)[0]
+  is_minor_named = local.major_version != var.settings.engine_version
+}
+
+# What is left behind must not have the name of what an earlier stack left behind.
+resource "terraform_data" "incarnation" {}
 
 resource "aws_db_subnet_group" "this" {
   name       = var.name
@@ -21,10 +31,15 @@ resource "aws_vpc_security_group_ingress_rule" "services" {
   to_port                      = 5432
 }
 
+# Another major version needs a group of another family, beside the one that is still in use.
 resource "aws_rds_cluster_parameter_group" "this" {
-  name        = var.name
-  family      = "aurora-postgresql${split(".", var.settings.engine_version)[0]}"
+  name_prefix = "${var.name}-"
+  family      = "aurora-postgresql${local.major_version}"
   description = "TLS only; slow statements and DDL are logged"
+
+  lifecycle {
+    create_before_destroy = true
+  }
 
   parameter {
     name  = "rds.force_ssl"
@@ -44,13 +59,14 @@ resource "aws_rds_cluster_parameter_group" "this" {
 
 resource "aws_rds_cluster" "this" {
   #checkov:skip=CKV_AWS_139:It is protected unless settings.deletion_protection or destroy_with_data says otherwise; a test reads it from the plan.
-  #checkov:skip=CKV_AWS_162:The services connect with a password that RDS rotates; a second way in, which nobody uses, stays shut.
+  #checkov:skip=CKV_AWS_162:The services connect with passwords from Secrets Manager; a second way in, which none of them uses, stays shut.
   #checkov:skip=CKV2_AWS_8:Aurora backs itself up all the time, for backup_days; the lake can rebuild every table besides.
   cluster_identifier              = var.name
   engine                          = "aurora-postgresql"
   engine_version                  = var.settings.engine_version
   database_name                   = var.database
-  master_username                 = "headrace"
+  allow_major_version_upgrade     = true
+  master_username                 = "administrator"
   manage_master_user_password     = true
   master_user_secret_kms_key_id   = var.kms_key_arn
   db_subnet_group_name            = aws_db_subnet_group.this.name
@@ -62,7 +78,7 @@ resource "aws_rds_cluster" "this" {
   copy_tags_to_snapshot           = true
   deletion_protection             = var.settings.deletion_protection && !var.skip_final_snapshot
   skip_final_snapshot             = var.skip_final_snapshot
-  final_snapshot_identifier       = "${var.name}-final"
+  final_snapshot_identifier       = "${var.name}-final-${substr(terraform_data.incarnation.id, 0, 8)}"
   enabled_cloudwatch_logs_exports = ["postgresql"]
 
   serverlessv2_scaling_configuration {
@@ -76,13 +92,14 @@ resource "aws_rds_cluster" "this" {
 
 resource "aws_rds_cluster_instance" "this" {
   #checkov:skip=CKV_AWS_118:It shows the operating system of a machine that nobody here sizes; Performance Insights is on.
-  count                           = var.settings.instances
-  identifier                      = "${var.name}-${count.index}"
-  cluster_identifier              = aws_rds_cluster.this.id
-  engine                          = aws_rds_cluster.this.engine
-  engine_version                  = aws_rds_cluster.this.engine_version
-  instance_class                  = "db.serverless"
-  auto_minor_version_upgrade      = true
+  count                      = var.settings.instances
+  identifier                 = "${var.name}-${count.index}"
+  cluster_identifier         = aws_rds_cluster.this.id
+  engine                     = aws_rds_cluster.this.engine
+  instance_class             = "db.serverless"
+  auto_minor_version_upgrade = !local.is_minor_named
+  # From tier 2 on an instance scales by its own load instead of the writer's: no service reads from it.
+  promotion_tier                  = count.index == 0 ? 0 : 2
   performance_insights_enabled    = true
   performance_insights_kms_key_id = var.kms_key_arn
 }

@@ -11,7 +11,7 @@ variable "database" {
 }
 
 variable "settings" {
-  description = "Version, capacity in ACUs (2 GiB of memory each; 0 as minimum lets it pause), number of instances, days of backups."
+  description = "Version (the major one alone, so that AWS chooses the minor one), capacity in ACUs (2 GiB of memory each; 0 as minimum lets it pause while nothing is connected), number of instances, days of backups."
   type = object({
     engine_version      = string
     minimum_acus        = number

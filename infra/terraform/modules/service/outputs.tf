@@ -28,6 +28,11 @@ output "dead_letters_name" {
   value       = one(aws_sqs_queue.dead[*].name)
 }
 
+output "task_definition_arn" {
+  description = "ARN of the task definition that the service runs."
+  value       = aws_ecs_task_definition.this.arn
+}
+
 output "log_group" {
   description = "Name of the service's log group."
   value       = aws_cloudwatch_log_group.this.name

@@ -45,12 +45,14 @@ data "aws_iam_policy_document" "inbox_access" {
 }
 
 data "aws_iam_policy_document" "key_access" {
-  count = var.platform.kms_key_arn == null ? 0 : 1
-
-  statement {
-    sid       = "UseTheKey"
-    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-    resources = [var.platform.kms_key_arn]
+  # In a document without a count: a key that is made in the same apply is not known in the plan.
+  dynamic "statement" {
+    for_each = var.platform.kms_key_arn == null ? [] : [1]
+    content {
+      sid       = "UseTheKey"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [var.platform.kms_key_arn]
+    }
   }
 }
 
@@ -67,9 +69,8 @@ data "aws_iam_policy_document" "protection" {
 
 data "aws_iam_policy_document" "task" {
   source_policy_documents = concat(
-    [var.policy_json],
+    [var.policy_json, data.aws_iam_policy_document.key_access.json],
     data.aws_iam_policy_document.inbox_access[*].json,
-    data.aws_iam_policy_document.key_access[*].json,
     data.aws_iam_policy_document.protection[*].json,
   )
 }

@@ -94,3 +94,7 @@ mock_resource "aws_rds_cluster" {
 mock_resource "aws_appautoscaling_policy" {
   defaults = { arn = "arn:aws:autoscaling:us-east-1:111122223333:scalingPolicy:0123:resource/ecs/service/headrace/loader:policyName/from-zero" }
 }
+
+mock_resource "aws_nat_gateway" {
+  defaults = { id = "nat-0123" }
+}
