@@ -8,10 +8,14 @@ locals {
     join(",", local.network.task_subnet_ids), join(",", local.task_security_group_ids),
   ])
 
+  preparation_environment = {
+    HEADRACE_ADMIN_SECRET = one(module.postgres[*].admin_secret_arn)
+  }
+
   preparations = [for role in aws_iam_role.prepare : {
     command = join(" ", [
-      local.run_task, "loader", "--task-definition", module.loader.task_definition_arn, "--role", role.arn, "--env", "HEADRACE_ADMIN_SECRET=${module.postgres[0].admin_secret_arn}",
-      "--", "headrace_loader.prepare",
+      local.run_task, "loader", "--task-definition", module.loader.task_definition_arn, "--role", role.arn,
+      join(" ", [for name, value in local.preparation_environment : "--env ${name}=${value}"]), "--", "headrace_loader.prepare",
     ])
     revision = "${module.warehouse_secret[0].arn} ${var.warehouse.aurora.password_generation}"
   }]
