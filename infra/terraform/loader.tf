@@ -17,7 +17,7 @@ module "loader" {
 
   environment = merge(local.common_environment, local.warehouse_environment, {
     HEADRACE_BUS_NAME          = aws_cloudwatch_event_bus.facts.name
-    HEADRACE_LAKE_BUCKET       = module.lake.name
+    HEADRACE_LAKE_BUCKET       = local.lake.name
     HEADRACE_QUARANTINE_BUCKET = module.quarantine.name
     HEADRACE_INFER_DATABASES   = join(",", sort(var.contracts_inferred_for))
     HEADRACE_WAREHOUSE_SECRET  = local.warehouse.secret_arn

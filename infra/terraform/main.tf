@@ -80,7 +80,7 @@ locals {
 # Container Insights writes here. Without this group it makes one that stays for ever.
 resource "aws_cloudwatch_log_group" "insights" {
   name              = "/aws/ecs/containerinsights/${var.name}/performance"
-  retention_in_days = 30
+  retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
 }
 

@@ -47,6 +47,7 @@ locals {
 }
 
 resource "aws_security_group" "tasks" {
+  #checkov:skip=CKV2_AWS_5:The services have it by the attribute of its rules, so that they wait for these; the check follows the group alone.
   name        = "${var.name}-tasks"
   description = "The services: they call, and are called by nobody"
   vpc_id      = local.network.vpc_id
@@ -71,6 +72,7 @@ resource "aws_vpc_security_group_egress_rule" "warehouse" {
 }
 
 resource "aws_security_group" "api_tasks" {
+  #checkov:skip=CKV2_AWS_5:The API's tasks have it by the attribute of its rule, so that they wait for it; the check follows the group alone.
   name        = "${var.name}-api-tasks"
   description = "Tasks of the API: called by the load balancer alone"
   vpc_id      = local.network.vpc_id

@@ -15,7 +15,7 @@ locals {
   preparations = [for role in aws_iam_role.prepare : {
     command = join(" ", [
       local.run_task, "loader", "--task-definition", module.loader.task_definition_arn, "--role", role.arn,
-      join(" ", [for name, value in local.preparation_environment : "--env ${name}=${value}"]), "--", "headrace_loader.prepare",
+      join(" ", [for name, value in local.preparation_environment : "--env ${name}=${value}"]), "--", "headrace_loader.warehouse_roles",
     ])
     revision = "${module.warehouse_secret[0].arn} ${var.warehouse.aurora.password_generation}"
   }]

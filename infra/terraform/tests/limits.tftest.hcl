@@ -13,7 +13,7 @@ variables {
   warehouse              = { aurora = { minimum_acus = 0 } }
   kms_key_arn            = "arn:aws:kms:us-east-1:111122223333:key/0123"
   alert_emails           = ["ops@example.com"]
-  alert_on_success       = true
+  alert_each_drop        = ["loaded", "rejected"]
 
   # The smallest network in the most zones, and the fewest tasks that scaling may leave.
   network = { cidr_block = "10.20.0.0/20", availability_zones = 3 }
@@ -27,6 +27,7 @@ variables {
     certificate_arn = "arn:aws:acm:us-east-1:111122223333:certificate/0123"
     allowed_cidrs   = ["192.0.2.0/24"]
     url             = "https://headrace.example.com"
+    route53_zone_id = "Z0123456789ABCDEFGHIJ"
   }
 }
 

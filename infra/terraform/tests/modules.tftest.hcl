@@ -256,6 +256,16 @@ run "postgres" {
   }
 
   assert {
+    condition     = length(setsubtract(["log_min_messages=log", "log_min_error_statement=panic", "log_error_verbosity=terse"], [for p in aws_rds_cluster_parameter_group.this.parameter : "${p.name}=${p.value}"])) == 0
+    error_message = "No refused value is in the log."
+  }
+
+  assert {
+    condition     = aws_rds_cluster.this.backup_retention_period == 7
+    error_message = "Backups are kept for the days that were asked for."
+  }
+
+  assert {
     condition     = aws_rds_cluster.this.engine_version == "17" && alltrue([for one in aws_rds_cluster_instance.this : one.auto_minor_version_upgrade])
     error_message = "AWS chooses the minor version, and no later plan wants it back."
   }

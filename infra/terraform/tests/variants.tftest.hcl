@@ -317,7 +317,7 @@ run "aurora" {
   }
 
   assert {
-    condition     = endswith(output.prepare_warehouse.command, "--env HEADRACE_ADMIN_SECRET=arn:aws:secretsmanager:us-east-1:111122223333:secret:rds!cluster-AbCdEf -- headrace_loader.prepare")
+    condition     = endswith(output.prepare_warehouse.command, "--env HEADRACE_ADMIN_SECRET=arn:aws:secretsmanager:us-east-1:111122223333:secret:rds!cluster-AbCdEf -- headrace_loader.warehouse_roles")
     error_message = "One command makes the role."
   }
 

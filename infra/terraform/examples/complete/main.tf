@@ -112,6 +112,9 @@ resource "aws_kms_alias" "this" {
 }
 
 data "aws_iam_policy_document" "key" {
+  #checkov:skip=CKV_AWS_109:The account's own policies decide, as in every key that AWS makes; without this statement no one could manage the key.
+  #checkov:skip=CKV_AWS_111:The policy of a key names as its resource the key itself, which is written as an asterisk.
+  #checkov:skip=CKV_AWS_356:The policy of a key names as its resource the key itself, which is written as an asterisk.
   statement {
     sid       = "TheAccountsOwnPolicies"
     actions   = ["kms:*"]
