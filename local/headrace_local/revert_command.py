@@ -67,7 +67,6 @@ def revert(  # noqa: PLR0913 - options of a command
     a mistake in the call.
     """
     target = find_bus(bus, api_url)
-    asked = requested_at(datetime.now(UTC))
     with ApiClient(target.api_url) as api:
         items = _checked(api, drop_ids, as_json=as_json)
         if dry_run:
@@ -78,7 +77,7 @@ def revert(  # noqa: PLR0913 - options of a command
         reruns = Reruns(
             api,
             FactBus(events_client(target), target.name),
-            Asking(revert_of, State.REVERTED, asked),
+            Asking(revert_of, State.REVERTED, requested_at(datetime.now(UTC))),
             wait=not no_wait,
             as_json=as_json,
             patience_seconds=timeout,

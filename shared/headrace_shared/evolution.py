@@ -152,9 +152,18 @@ def reread(
         columns: name -> type, as they were read.
         before, now: the accepted contracts after that, before and after the chain has changed.
     """
-    present = carried(columns, [*before, now[-1]]) if now else {}
+    last = types_of(now[-1]) if now else columns
+    present = {
+        name: _passing(types, last[name])
+        for name, types in carried(columns, before).items()
+        if name in last
+    }
     wanted = carried(columns, now)
-    return {name: wanted.get(name) for name in present if present[name] != wanted.get(name)}
+    return {
+        name: wanted.get(name)
+        for name in {**present, **wanted}
+        if present.get(name) != wanted.get(name)
+    }
 
 
 def types_of(contract: Contract) -> dict[str, str]:

@@ -22,6 +22,7 @@ class Change:
 
     Args:
         chain: the chain as it is now.
+        own: the drop's own contract is in the chain now, or was.
         flipped: the contracts whose verdict is another one than before, the new one aside.
         first: the table's first accepted contract is another one.
         reread: the contracts whose rows lack what they should have lost on the way through the
@@ -31,6 +32,7 @@ class Change:
     """
 
     chain: Chain
+    own: bool
     flipped: tuple[UUID, ...]
     first: bool
     reread: tuple[UUID, ...] = ()
@@ -76,18 +78,20 @@ async def columns_before(
 async def judge(connection: AsyncConnection[Any], drop: Drop, before: Columns | None) -> Change:
     """Folds the chain anew and writes every verdict down."""
     cursor = await connection.execute(
-        "select drop_id, contract, accepted from headrace.contracts where db_name = %s "
-        "and table_name = %s and not refused_by_rows and not reverted order by drop_id",
+        "select drop_id, contract, accepted, reverted from headrace.contracts where db_name = %s "
+        "and table_name = %s and not refused_by_rows and (accepted or not reverted) "
+        "order by drop_id",
         [drop.db_name, drop.table_name],
     )
     rows = await cursor.fetchall()
-    contracts = {drop_id: Contract.model_validate(held) for drop_id, held, _ in rows}
-    chain = fold(before, list(contracts.items()))
-    was = {drop_id for drop_id, _, accepted in rows if accepted}
+    contracts = {drop_id: Contract.model_validate(held) for drop_id, held, *_ in rows}
+    chain = fold(before, [(one, contracts[one]) for one, _, _, reverted in rows if not reverted])
+    was = {drop_id for drop_id, _, accepted, _ in rows if accepted}
     now = {verdict.contract_id for verdict in chain.verdicts if verdict.refusal is None}
-    await _write(connection, chain)
+    await _write(connection, drop, chain)
     return Change(
         chain=chain,
+        own=drop.drop_id in was | now,
         flipped=tuple(sorted((was ^ now) - {drop.drop_id})),
         first=min(was, default=None) != min(now, default=None),
         reread=tuple(
@@ -121,10 +125,10 @@ def _after(
 
 
 async def take_out(connection: AsyncConnection[Any], drop: Drop) -> None:
-    """Leaves a reverted contract out of the chain, as if it had never landed."""
+    """Leaves a contract out of the chain, as if it had never landed, from the next `judge` on:
+    until then `accepted` says what it was."""
     await connection.execute(
-        "update headrace.contracts set reverted = true, accepted = false where drop_id = %s",
-        [drop.drop_id],
+        "update headrace.contracts set reverted = true where drop_id = %s", [drop.drop_id]
     )
 
 
@@ -136,11 +140,17 @@ async def refuse_for_its_rows(connection: AsyncConnection[Any], drop: Drop) -> N
     )
 
 
-async def _write(connection: AsyncConnection[Any], chain: Chain) -> None:
+async def _write(connection: AsyncConnection[Any], drop: Drop, chain: Chain) -> None:
+    await connection.execute(
+        "update headrace.contracts set accepted = false where drop_id = %s and reverted",
+        [drop.drop_id],
+    )
     verdicts: Sequence[tuple[UUID, bool, Jsonb]] = [
         (verdict.contract_id, verdict.refusal is None, Jsonb(list(verdict.changes)))
         for verdict in chain.verdicts
     ]
+    if not verdicts:
+        return
     await connection.execute(
         "update headrace.contracts set accepted = verdict.accepted, changes = verdict.changes "
         "from unnest(%s::uuid[], %s::boolean[], %s::jsonb[]) "

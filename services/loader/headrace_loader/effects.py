@@ -22,12 +22,13 @@ def gives_rows_back(drop: Drop, before: Outcome | None, now: Outcome) -> bool:
     """Whether rows of earlier drops, which this drop had removed, may belong into the table now.
 
     A truncate removes all of them, whatever its own rows are. An upsert removes the rows of its
-    keys: as long as it takes the same keys, nothing comes back.
+    keys: as long as it takes the same keys, nothing comes back. Where a later truncate supersedes
+    it, that one removes them all.
     """
     if drop.action is Action.APPEND or not took_effect(before):
         return False
     if not took_effect(now):
-        return True
+        return not isinstance(now, Superseded)
     return drop.action is Action.UPSERT and _keys(before) != _keys(now)
 
 

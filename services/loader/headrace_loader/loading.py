@@ -149,7 +149,8 @@ class Loading:
                 return await transaction.finish(replace(entry.outcome, run=run))
             claim = Claim(run, entry.contract_order, entry.outcome)
             if drop.action is Action.SCHEMA:
-                return await _revert_contract(transaction, drop, claim)
+                opened = await _take_contract_out(transaction, drop)
+                return await _finish(transaction, claim, Reverted(run=run, reopens=opened))
             reverted = Reverted(await transaction.undo(claim), run=run)
             return await _end(transaction, claim, reverted)
 
@@ -227,6 +228,9 @@ class Loading:
                 if standing.overtaken_by is not None:
                     outcome = Superseded(standing.overtaken_by, run=claim.run)
             await transaction.undo(claim)
+            if isinstance(claim.before, Applied):
+                opened = await _take_contract_out(transaction, drop)
+                return await _finish(transaction, claim, replace(outcome, reopens=opened))
             return await _end(transaction, claim, outcome)
 
     async def _apply_contract(self, this: _Try) -> Outcome:
@@ -363,13 +367,12 @@ async def _finish(transaction: LoadTransaction, claim: Claim, outcome: Outcome) 
     return await transaction.finish(replace(outcome, reopens=reopens))
 
 
-async def _revert_contract(transaction: LoadTransaction, drop: Drop, claim: Claim) -> Outcome:
-    assert claim.before is not None
+async def _take_contract_out(transaction: LoadTransaction, drop: Drop) -> bool:
+    """Whether drops were reopened for it."""
     try:
-        opened = await transaction.revert_contract(claim.before)
+        return await transaction.take_contract_out()
     except DdlRefusedError as refused:
         raise PermanentError(_revert_refused(drop, refused)) from refused
-    return await _finish(transaction, claim, Reverted(run=claim.run, reopens=opened))
 
 
 def _revert_refused(drop: Drop, refused: DdlRefusedError) -> Reason:

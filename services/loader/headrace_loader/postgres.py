@@ -197,7 +197,7 @@ class PostgresWarehouse:
                     if not page:
                         return published
                     await publish(page)
-                    await reopening.note_published(connection, opener, page)
+                    await reopening.note_published(connection, page)
             published += len(page)
 
     @asynccontextmanager

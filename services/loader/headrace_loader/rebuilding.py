@@ -137,6 +137,7 @@ class Rebuild:
             drops = await self._apply(one)
             await self._take_table(one)
             drops += await self._apply(one)
+            await self._refuse_changed(one)
             return await self._swap(one, drops)
 
     async def _begin(self, db_name: str, table_name: str) -> _Table:
@@ -193,6 +194,16 @@ class Rebuild:
         if any(row["drop_id"] in known for row in rows):
             raise RebuildError(f"a drop of {one.name} was loaded again meanwhile; run it once more")
         return rows
+
+    async def _refuse_changed(self, one: _Table) -> None:
+        """A drop that was applied may have been reverted, or rejected, since."""
+        cursor = await self._connection.execute(
+            "select exists (select from rebuilt_drops as done join headrace.ledger using (drop_id) "
+            "where ledger.applied_at <> done.applied_at)"
+        )
+        row = await cursor.fetchone()
+        if row and row[0]:
+            raise RebuildError(f"a drop of {one.name} changed meanwhile; run it once more")
 
     async def _known(self) -> set[UUID]:
         cursor = await self._connection.execute("select drop_id from rebuilt_drops")

@@ -1,7 +1,8 @@
 """Reopens drops whose outcome was decided before everything that it depends on was known.
 
 The rows of a reopened drop stay until it is loaded again, in one transaction that deletes its old
-rows and inserts its new ones. Which drops are reopened, and why so few, is in
+rows and inserts its new ones; only where a contract goes, they are deleted at once, for they need
+not fit the shape that the table gets. Which drops are reopened, and why so few, is in
 docs/adr/0012-reprocessing.md.
 """
 
@@ -56,13 +57,14 @@ _REREAD: Final[LiteralString] = """
     """
 
 # The earlier drops of the table back to the truncate before this drop: after a truncate all that
-# had rows, after an upsert those that lost some.
+# had rows, after an upsert those that lost some, and upserts that took keys and have no row.
 _EARLIER: Final[LiteralString] = """
     select drop_id from headrace.ledger
     where db_name = %(db_name)s and table_name = %(table_name)s
       and action <> 'schema' and drop_id < %(opener)s
       and case when %(all)s then outcome in ('loaded', 'superseded')
-               else outcome = 'loaded' and rows_removed > 0 end
+               else (outcome = 'loaded' and rows_removed > 0)
+                 or (outcome = 'superseded' and keys_fingerprint is not null) end
       and drop_id >= coalesce((
         select drop_id from headrace.ledger
         where db_name = %(db_name)s and table_name = %(table_name)s
@@ -92,18 +94,18 @@ _OTHER_VERSIONS: Final[LiteralString] = """
 _VERDICTS: Final[LiteralString] = "select unnest(%(contracts)s::uuid[]) as drop_id"
 
 # The latest first: an upsert that takes other keys now is loaded before the drops that get rows
-# back from it, which are open still.
+# back from it, which are open still. Versions before this one noted no opener.
 _UNPUBLISHED: Final[LiteralString] = """
     select * from headrace.ledger
-    where reopened_by = %(opener)s and reopened_at is not null and reopening_published_at is null
-    order by drop_id desc limit %(limit)s
+    where reopened_at is not null and reopening_published_at is null
+      and (reopened_by = %(opener)s or (reopened_by is null
+        and db_name = %(db_name)s and table_name = %(table_name)s))
+    order by drop_id desc limit %(limit)s for update
     """
 
 _NOTE_PUBLISHED: Final[LiteralString] = """
     update headrace.ledger set reopening_published_at = clock_timestamp()
-    from unnest(%(drop_ids)s::uuid[], %(runs)s::bigint[]) as published (drop_id, run)
-    where ledger.drop_id = published.drop_id and ledger.run = published.run
-      and reopened_by = %(opener)s
+    where drop_id = any(%(drop_ids)s)
     """
 
 _NIL: Final = UUID(int=0)
@@ -185,33 +187,31 @@ async def other_versions(
 
 
 async def unpublished(connection: AsyncConnection[Any], opener: Drop) -> list[DropRouted]:
-    """A page of the drops that `opener` reopened and that were not published yet.
+    """A page of the drops that `opener` reopened and that were not published yet; their rows of
+    the ledger are locked until the transaction ends.
 
-    Two deliveries of one opener wait here for one another, until the transaction ends: so each
-    reopening is published once, and again only where a publisher died before it noted that.
+    Two deliveries of one opener wait here for one another: so each reopening is published once,
+    and again only where a publisher died before it noted that. Drops that a load has in hand come
+    last, one by one: while this transaction waits for a lock, it holds none of another drop.
     """
     await connection.execute(
         "select set_config('idle_in_transaction_session_timeout', %s, true), "
         "pg_advisory_xact_lock(%s)",
         [_IDLE, hash_key(f"reopened by {opener.drop_id}")],
     )
+    values = _table(opener) | {"opener": opener.drop_id}
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_UNPUBLISHED, {"opener": opener.drop_id, "limit": PAGE_DROPS})
-        return [_routed(row) for row in await cursor.fetchall()]
+        await cursor.execute(_UNPUBLISHED + " skip locked", values | {"limit": PAGE_DROPS})
+        rows = await cursor.fetchall()
+        if not rows:
+            await cursor.execute(_UNPUBLISHED, values | {"limit": 1})
+            rows = await cursor.fetchall()
+    return [_routed(row) for row in rows]
 
 
-async def note_published(
-    connection: AsyncConnection[Any], opener: Drop, page: Sequence[DropRouted]
-) -> None:
-    """Notes that these reopened drops were published."""
-    await connection.execute(
-        _NOTE_PUBLISHED,
-        {
-            "opener": opener.drop_id,
-            "drop_ids": [one.drop.drop_id for one in page],
-            "runs": [one.run for one in page],
-        },
-    )
+async def note_published(connection: AsyncConnection[Any], page: Sequence[DropRouted]) -> None:
+    """Notes that these reopened drops, whose rows are locked, were published."""
+    await connection.execute(_NOTE_PUBLISHED, {"drop_ids": [one.drop.drop_id for one in page]})
 
 
 async def _reopen(

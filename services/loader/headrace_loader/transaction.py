@@ -17,7 +17,7 @@ from headrace_loader.copying import copy_statement
 from headrace_loader.csv_stream import END_MARKER_GONE, without_end_marker
 from headrace_loader.effects import gives_rows_back, replaced_under, took_effect
 from headrace_loader.ledger import Claim
-from headrace_loader.outcomes import Applied, Outcome, Reverted
+from headrace_loader.outcomes import Outcome, Reverted
 from headrace_loader.reopening import NOTHING_REOPENED, Reopened
 from headrace_loader.row_tests import StagedRows
 from headrace_loader.sifting.batches import BadRecord
@@ -225,7 +225,7 @@ class LoadTransaction:
         with ddl_errors():
             async with self._connection.transaction():
                 change = await chain.judge(self._connection, self._drop, before)
-                misread = await self._reopen_misread(change, was_accepted=False)
+                misread = await self._reopen_misread(change)
                 reread = await reopening.reread(self._connection, self._drop, change.reread)
                 if change.flipped and misread.drop_ids and has is not None:
                     # Rows that came in under a contract that is none any more need not fit the
@@ -234,7 +234,7 @@ class LoadTransaction:
                 await self._reshape(has, change)
         return change, bool(misread.opened or change.flipped or reread.opened)
 
-    async def revert_contract(self, before: Outcome) -> bool:
+    async def take_contract_out(self) -> bool:
         """Takes the contract of the drop out of the table's chain and gives the table the shape
         that follows; returns whether drops were reopened for it.
 
@@ -247,9 +247,7 @@ class LoadTransaction:
             async with self._connection.transaction():
                 await chain.take_out(self._connection, self._drop)
                 change = await chain.judge(self._connection, self._drop, columns_before)
-                misread = await self._reopen_misread(
-                    change, was_accepted=isinstance(before, Applied)
-                )
+                misread = await self._reopen_misread(change)
                 reread = await reopening.reread(self._connection, self._drop, change.reread)
                 if has is not None:
                     # Their rows need not fit the shape that the table had without the contract.
@@ -285,10 +283,8 @@ class LoadTransaction:
         period = await ledger.complete(self._connection, self._drop, outcome, self._started_at)
         return replace(outcome, period=period)
 
-    async def _reopen_misread(self, change: Change, *, was_accepted: bool) -> Reopened:
-        accepted = {v.contract_id for v in change.chain.verdicts if v.refusal is None}
-        own = self._drop.drop_id in accepted or was_accepted
-        changed = {*change.flipped, *([self._drop.drop_id] if own else [])}
+    async def _reopen_misread(self, change: Change) -> Reopened:
+        changed = {*change.flipped, *([self._drop.drop_id] if change.own else [])}
         if not changed:
             return NOTHING_REOPENED
         await reopening.verdicts(self._connection, self._drop, change.flipped)
