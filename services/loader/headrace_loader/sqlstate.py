@@ -110,7 +110,8 @@ STATES: Final[Mapping[str, State]] = {
     "40001": State("serialization_failure"),
     "40P01": State("deadlock_detected"),
     "55006": State("object_in_use"),
-    "55P03": _late("lock_not_available"),
+    # Waiting for a lock says nothing about how long the loads of a table take.
+    "55P03": State("lock_not_available"),
     # The server has too little of something; loads that end give some of it back.
     "53": State("insufficient_resources"),
     "53100": _mend("disk_full", "Make room on the warehouse's disk."),
