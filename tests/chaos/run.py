@@ -28,6 +28,7 @@ from tests.chaos.checker import Difference, Drop, Held, Request, differences, dr
 from tests.chaos.proxy import FaultProxy, Rates
 from tests.chaos.witness import Witness
 from tests.chaos.world import DATABASE, File, World, is_first_contract
+from tests.patience import patience
 from tests.running_platform import RunningPlatform, running
 
 VISIBILITY_SECONDS: Final = 6
@@ -40,7 +41,7 @@ _ENDS: Final = frozenset({"loaded", "rejected", "superseded", "reverted"})
 _REST_SECONDS: Final = 240
 _REQUEST_SHARE: Final = 0.04
 _EMPTY_SECONDS: Final = 60
-"""Within this time after the last blow every inbox is empty."""
+"""Within this time after the last blow every inbox is empty, on a machine that has time."""
 _MOST_MESSAGES: Final = 3
 """The loader handles at most so many messages for each drop and each reopening of one."""
 _COMMAND_SECONDS: Final = 180
@@ -53,6 +54,7 @@ class Plan:
     Args:
         files_per_second: about so many land.
         pause_seconds: the longest pause between two blows.
+        least_files, least_blows: a slow machine goes on after `seconds` until it has seen so many.
     """
 
     seed: int
@@ -62,6 +64,8 @@ class Plan:
     pause_seconds: float
     postgres_restarts: int
     most_lost: int = 5
+    least_files: int = 0
+    least_blows: int = 0
 
 
 @dataclass
@@ -199,7 +203,7 @@ class _Run:
         self._proxy.calm = False
         assault.start()
         try:
-            self._land()
+            self._land(assault)
         finally:
             assault.stop()
             self._proxy.calm = True
@@ -210,12 +214,14 @@ class _Run:
         self._compare()
         return self._report
 
-    def _land(self) -> None:
+    def _land(self, assault: Assault) -> None:
         world = World(self._plan.seed, self._plan.tables)
         started = time.monotonic()
         for file in world.beginning():
             self._upload(file)
-        while (passed := time.monotonic() - started) < self._plan.seconds:
+        while (
+            passed := time.monotonic() - started
+        ) < self._plan.seconds or not self._has_seen_enough(assault):
             self._upload(world.next())
             if self._random.random() < _REQUEST_SHARE:
                 self._request_one()
@@ -223,6 +229,12 @@ class _Run:
             ahead = self._uploads() / self._plan.files_per_second - passed
             time.sleep(max(0.0, ahead * self._random.uniform(0, 2)))
         self._report.landing_seconds = time.monotonic() - started
+
+    def _has_seen_enough(self, assault: Assault) -> bool:
+        return (
+            self._uploads() >= self._plan.least_files
+            and assault.blows.total() >= self._plan.least_blows
+        )
 
     def _upload(self, file: File) -> None:
         answer = self._platform.s3.put_object(
@@ -264,7 +276,8 @@ class _Run:
 
     def _come_to_rest(self) -> None:
         started = time.monotonic()
-        self._wait_for(self._inboxes_are_empty, "every inbox is empty", _EMPTY_SECONDS)
+        limit = patience(_EMPTY_SECONDS)
+        self._wait_for(self._inboxes_are_empty, "every inbox is empty", limit)
         self._report.empty_seconds = time.monotonic() - started
         self._wait_for(lambda: self._witness.hear() >= self._uploads(), "the witness hears all")
         self._wait_for(self._all_ended, "every drop that was not lost has ended")

@@ -29,6 +29,8 @@ def test_nothing_is_lost_doubled_or_wrong(tmp_path: Path) -> None:
         pause_seconds=3,
         postgres_restarts=1,
         most_lost=3,
+        least_files=60,
+        least_blows=3,
     )
     report = run(plan, tmp_path, print)
     assert report.is_good, str(report)
