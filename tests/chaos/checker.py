@@ -35,12 +35,12 @@ class Request:
     Args:
         run: the moment of the latest request, in milliseconds since the epoch.
         reverts: the latest request is a revert, else a replay.
-        replay_second: the second of the latest replay; 0 for none.
+        replay_second: the second of the latest replay; -1 for none.
     """
 
     run: int
     reverts: bool
-    replay_second: int = 0
+    replay_second: int = -1
 
 
 @dataclass

@@ -267,7 +267,7 @@ class _Run:
 
     def _note(self, drop: UUID, run: int, command: str) -> None:
         known = self._requests.get(drop, Request(0, reverts=False))
-        second = run // 1000 if command == "replay" else 0
+        second = run // 1000 if command == "replay" else known.replay_second
         self._requests[drop] = Request(
             max(run, known.run),
             reverts=command == "revert" if run >= known.run else known.reverts,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from headrace_local.platform import PlatformOptions
@@ -149,13 +150,38 @@ def test_loaded_drop_is_reverted_and_replayed_and_its_neighbours_stay(
     assert states[-1] == "loaded"
 
 
-def test_contract_is_not_reverted(platform: RunningPlatform, headrace: CommandLine) -> None:
-    platform.contract("kept")
-    drop = platform.drop("dev/schema/kept/contract.json")
-    assert drop is not None
-    done = headrace("revert", drop["drop_id"])
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: A contract has no rows")
+def test_reverted_truncate_gives_the_rows_before_it_back(
+    platform: RunningPlatform, headrace: CommandLine
+) -> None:
+    platform.contract("undone")
+    platform.land("dev/append/undone/rows.csv", "id,name\n1,a\n2,b\n")
+    platform.await_state("dev/append/undone/rows.csv", "loaded")
+    platform.land("dev/truncate/undone/rows.csv", "id,name\n3,c\n")
+    truncate = platform.await_state("dev/truncate/undone/rows.csv", "loaded")
+    assert platform.count("dev.undone") == 1
+    dry = headrace("revert", truncate["drop_id"], "--dry-run")
+    assert "1 drop with 1 rows would be reverted" in dry.stdout
+    assert platform.count("dev.undone") == 1
+    assert headrace("revert", truncate["drop_id"]).returncode == 0
+    eventually(lambda: platform.count("dev.undone") == 2, "the earlier rows are back")
+    assert headrace("verify", "--grace", "0").returncode == 0
+
+
+def test_contract_that_a_view_needs_is_not_reverted(
+    platform: RunningPlatform, headrace: CommandLine
+) -> None:
+    platform.contract("viewed")
+    columns = [{"name": name, "type": "text"} for name in ("name", "note")]
+    wider = {"columns": [{"name": "id", "type": "bigint", "nullable": False}, *columns]}
+    platform.land("dev/schema/viewed/wider.json", json.dumps(wider))
+    contract = platform.await_state("dev/schema/viewed/wider.json", "loaded")
+    with psycopg.connect(platform.stack.warehouse_dsn) as connection:
+        connection.execute("create view dev.notes as select note from dev.viewed")
+    done = headrace("revert", contract["drop_id"])
+    assert done.returncode == 1
+    assert "other objects depend on it" in done.stdout + done.stderr
+    failed = platform.await_state("dev/schema/viewed/wider.json", "failed")
+    assert failed["reason"]["code"] == "revert_refused"
 
 
 def test_message_that_is_no_json_is_shown_among_the_dead_letters_and_moved_back(
