@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 import threading
 import time
 import urllib.request
@@ -114,10 +116,28 @@ class RunningPlatform(Reached):
         place, gone = next((at, one) for at, one in enumerate(processes) if one.name == name)
         self.do(gone.stop())
         try:
-            yield
+            with self._refusing(name):
+                yield
         finally:
             processes[place] = Process(gone.program, self._logs, _NOBODY)
             self.do(processes[place].start())
+
+    @contextmanager
+    def _refusing(self, name: str) -> Iterator[None]:
+        """Connections to the program are refused within the block, as on a machine that has none:
+        else they wait at the socket that the platform keeps open while a child restarts."""
+        kept: socket.socket | None = getattr(self.platform._listeners, name, None)
+        if kept is None:
+            yield
+            return
+        address = kept.getsockname()
+        with socket.socket() as silent:
+            os.dup2(silent.fileno(), kept.fileno())
+        try:
+            yield
+        finally:
+            with socket.create_server(address, backlog=1_024) as anew:
+                os.dup2(anew.fileno(), kept.fileno())
 
     @property
     def _logs(self) -> Path:

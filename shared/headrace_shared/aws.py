@@ -75,13 +75,24 @@ class AwsClients:
     Args:
         stack: whoever owns it closes the clients.
         connections: the most connections that one client may hold open.
+        attempts: how often a call is tried.
+        read_seconds: how long one try waits for an answer.
     """
 
-    def __init__(self, stack: AsyncExitStack, *, connections: int) -> None:
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        *,
+        connections: int,
+        attempts: int = _ATTEMPTS,
+        read_seconds: float = _READ_SECONDS,
+    ) -> None:
         self._session: AioSession = get_session()
         self._session.register_component("response_parser_factory", ItemParsers())
         self._stack = stack
         self.connections = connections
+        self._attempts = attempts
+        self._read_seconds = read_seconds
 
     @overload
     async def open(self, service: Literal["s3"]) -> S3Client: ...
@@ -101,9 +112,9 @@ class AwsClients:
     ) -> object:
         """A client; `poll_seconds` is the longest that one of its answers may take by design."""
         config = AioConfig(
-            retries={"mode": "standard", "max_attempts": _ATTEMPTS},
+            retries={"mode": "standard", "max_attempts": self._attempts},
             connect_timeout=_CONNECT_SECONDS,
-            read_timeout=max(_READ_SECONDS, poll_seconds + _LONG_POLL_MARGIN_SECONDS),
+            read_timeout=max(self._read_seconds, poll_seconds + _LONG_POLL_MARGIN_SECONDS),
             max_pool_connections=self.connections,
         )
         return await self._stack.enter_async_context(

@@ -208,7 +208,8 @@ def _forgotten(changed: Mapping[str, Any]) -> bool:
 
 def test_apply_leaves_the_number_of_tasks_alone(stack: Applied) -> None:
     with scaled(stack, "loader", 2):
-        assert _changed(stack) == []
+        # Another test may have given rights back, which the plan would write anew.
+        assert [one for one in _changed(stack) if "aws_ecs_service" in one] == []
 
 
 def test_three_loaders_share_the_inbox(stack: Applied, table: str) -> None:

@@ -55,6 +55,9 @@ VERSION: Final = "0.1.0"
 
 _OPERATING: Final = (quarantine, data_tests, dead_letters, replays, stats)
 _CONNECTIONS: Final = 50
+_AWS_ATTEMPTS: Final = 2
+_AWS_READ_SECONDS: Final = 5.0
+"""Somebody waits for the answer: that the log hangs is said within about ten seconds."""
 _PACKED_BYTES: Final = 1_024
 _PACKED_LEVEL: Final = 5
 _ABOUT: Final = (
@@ -69,7 +72,12 @@ def make_app(settings: ApiSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            clients = AwsClients(stack, connections=_CONNECTIONS)
+            clients = AwsClients(
+                stack,
+                connections=_CONNECTIONS,
+                attempts=_AWS_ATTEMPTS,
+                read_seconds=_AWS_READ_SECONDS,
+            )
             app.state.stores = await _open_stores(settings, clients, stack)
             if not settings.anonymous:
                 app.state.authenticator = await _open_bearers(settings, clients, stack)
