@@ -113,6 +113,7 @@ async def running_loader(
     made = LoaderSettings(
         inbox_url=inbox,
         bus_name=aws.resources.bus,
+        lake_bucket=aws.resources.bucket.name,
         quarantine_bucket=aws.resources.quarantine.name,
         warehouse_dsn=dsn,
         poll_seconds=1,
