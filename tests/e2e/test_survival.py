@@ -177,7 +177,7 @@ def test_loader_killed_between_commit_and_fact_ends_in_loaded(
         platform.land(key, "id,name\n1,a\n")
         assert proxy.withheld.wait(30)
         assert platform.count("dev.silent") == 1
-        platform.await_state(key, "loading")
+        platform.await_state(key, "routed")
         for pid in platform.pids("loader"):
             os.kill(pid, signal.SIGKILL)
     finally:
