@@ -171,8 +171,8 @@ class Errand:
         self, uploader: Uploader, planned: Sequence[Planned], api: ApiClient | None
     ) -> None:
         contract_of = api.contract_in_force if api is not None else None
-        for told in warnings_of_repeats(uploader, planned, contract_of, self._stop):
-            line = Text.assemble(("warning: ", "bold yellow"), plain(told))
+        for warning in warnings_of_repeats(uploader, planned, contract_of, self._stop):
+            line = Text.assemble(("warning: ", "bold yellow"), plain(warning))
             console.err().print(line, soft_wrap=True)
 
     def _interrupted(self, journeys: Sequence[Journey]) -> int:

@@ -47,7 +47,7 @@ def emulator(
     """The emulator as a program to supervise.
 
     Args:
-        listener: where it accepts connections; nobody else can answer there.
+        listener: where it accepts connections; no other program can answer there.
         folder: where it keeps its state; None for a platform that keeps nothing.
         restarted: what to do when it comes back after a crash, without its queues.
         secret: what requests have to be signed with; None: it takes any credentials, so every

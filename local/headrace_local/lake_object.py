@@ -108,7 +108,7 @@ def _part_bytes(s3: S3Client, bucket: str, key: str) -> int | None:
 
 
 def _part_sizes(size_bytes: int, parts: int) -> list[int]:
-    """The usual part sizes that cut an object into so many parts."""
+    """The usual part sizes that cut an object into this number of parts."""
     return [size for size in _USUAL_PARTS if math.ceil(size_bytes / size) == parts]
 
 

@@ -95,7 +95,7 @@ resource "aws_ecs_task_definition" "this" {
   }
 }
 
-# The number of tasks is set once. After that scaling decides, or whoever calls ECS: an apply leaves it
+# The number of tasks is set once. After that scaling or a call of ECS changes it: an apply leaves it
 # alone, because `ignore_changes` cannot depend on a variable, and two resources of which one exists
 # would be deleted and made with the same name in one apply, which ECS refuses.
 resource "aws_ecs_service" "this" {
