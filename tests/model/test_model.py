@@ -18,6 +18,7 @@ from headrace_loader.staging import Staging
 from headrace_loader.standing import Standing, standing
 from tests.model.bench import Bench, bench
 from tests.model.machine import Machine
+from tests.model.world import LAST_SECOND, File
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -67,9 +68,38 @@ def test_tables_hold_what_the_model_says_in_every_world(on: Bench) -> None:
     search(on, EXAMPLES, list(Phase))
     assert on.seen["worlds"] >= EXAMPLES
     assert on.crashes.at.total() > EXAMPLES / 4
-    assert on.crashes.hit.keys() >= {"copy", "delete", "insert", "select", "update"}
-    assert len(on.crashes.at) > 15, "early and late"
     assert on.seen["comparisons"] > EXAMPLES
+
+
+LOADS: dict[str, tuple[File, set[str]]] = {
+    "append": (("append", (("1", "a", ""), ("2", "bb", ""))), {"select", "copy", "insert"}),
+    "truncate": (
+        ("truncate", (("1", "a", ""),)),
+        {"select", "copy", "insert", "truncate", "update"},
+    ),
+    "upsert": (
+        ("upsert", (("1", "a", ""), ("2", "", "t"))),
+        {"select", "copy", "insert", "delete", "update"},
+    ),
+}
+MOST_STATEMENTS = 100
+
+
+@pytest.mark.parametrize("action", LOADS)
+def test_a_load_survives_a_crash_before_each_of_its_statements(on: Bench, action: str) -> None:
+    file, writes = LOADS[action]
+    world = type("World", (Machine,), {"on": on})()
+    world.make_tables()
+    world.rest()
+    on.crashes.hit.clear()
+    for statement in range(MOST_STATEMENTS):
+        before = on.crashes.at.total()
+        world.land_and_crash(0, file, None, second=statement % LAST_SECOND, statement=statement)
+        world.rest()
+        if on.crashes.at.total() == before:
+            break
+    assert statement < MOST_STATEMENTS - 1, "the load never comes to its end"
+    assert on.crashes.hit.keys() >= writes
 
 
 CLAIM = ledger.claim
