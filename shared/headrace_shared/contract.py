@@ -1,4 +1,4 @@
-"""The contract: the JSON document, dropped with action `schema`, that says what a table holds.
+"""The contract: the document (JSON or YAML), dropped with action `schema`, that says what a table has.
 
 What it does not know it refuses, never silently leaves out.
 """
@@ -28,6 +28,7 @@ from headrace_shared.contract_agreement import (
     disagreements,
     without_faulty_parts,
 )
+from headrace_shared.contract_document import DocumentError, read_document
 from headrace_shared.data_tests import DataTest
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import PermanentError
@@ -215,7 +216,7 @@ class ContractError(ValueError):
     """The document is no contract.
 
     Args:
-        faults: each with its place as a JSON pointer (RFC 6901) before it.
+        faults: each with its place before it: line and column, and a JSON pointer (RFC 6901).
     """
 
     def __init__(self, faults: Sequence[str]) -> None:
@@ -224,7 +225,7 @@ class ContractError(ValueError):
 
 
 def parse_contract(document: bytes) -> Contract:
-    """The contract in a JSON document.
+    """The contract in a JSON or YAML document.
 
     Raises:
         PermanentError: the document is no contract; the reason tells the first faults.
@@ -236,10 +237,10 @@ def parse_contract(document: bytes) -> Contract:
 
 
 def read_contract(document: bytes) -> Contract:
-    """The contract in a JSON document.
+    """The contract in a JSON or YAML document.
 
     Raises:
-        ContractError: the document is no contract; tells every fault.
+        ContractError: the document is no contract; has every fault, with its line and column.
     """
     if len(document) > MAX_CONTRACT_BYTES:
         raise ContractError([f"it has more than {MAX_CONTRACT_BYTES:,} bytes"])
@@ -248,9 +249,21 @@ def read_contract(document: bytes) -> Contract:
     except UnicodeDecodeError as error:
         raise ContractError([f"byte {error.start} is not UTF-8"]) from None
     try:
-        return Contract.model_validate_json(text)
+        found = read_document(text)
+    except DocumentError as error:
+        raise ContractError([str(error)]) from None
+    try:
+        return Contract.model_validate_json(json.dumps(_without_schema(found.data)))
     except ValidationError as error:
-        raise ContractError([*_faults(error), *_further_faults(text, error)]) from None
+        faults = [*_faults(error), *_further_faults(found.data, error)]
+        raise ContractError([found.located(fault) for fault in faults]) from None
+
+
+def _without_schema(data: Any) -> Any:
+    """The document less the name of its JSON Schema, which editors go by."""
+    if not isinstance(data, dict):
+        return data
+    return {name: part for name, part in data.items() if name != "$schema"}
 
 
 def _faults(error: ValidationError) -> list[str]:
@@ -264,12 +277,12 @@ def _faults(error: ValidationError) -> list[str]:
     return found
 
 
-def _further_faults(text: str, error: ValidationError) -> list[str]:
+def _further_faults(document: Any, error: ValidationError) -> list[str]:
     """What does not agree among the parts that are not at fault themselves."""
     places = [part["loc"] for part in error.errors(include_url=False)]
     if () in places or ("columns",) in places:
         return []
-    rest, doubts = without_faulty_parts(json.loads(text), places)
+    rest, doubts = without_faulty_parts(_without_schema(document), places)
     try:
         Contract.model_validate_json(json.dumps(rest), context=doubts)
     except ValidationError as further:

@@ -25,7 +25,7 @@ _ROWS: Final = tuple(
 )
 
 FILE_TYPES: Final[dict[Action, tuple[str, ...]]] = {
-    Action.SCHEMA: (".json",),
+    Action.SCHEMA: (".json", ".yaml", ".yml"),
     Action.APPEND: _ROWS,
     Action.TRUNCATE: _ROWS,
     Action.UPSERT: _ROWS,
