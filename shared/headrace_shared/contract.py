@@ -1,4 +1,4 @@
-"""The contract: the document (JSON or YAML), dropped with action `schema`, that says what a table has.
+"""The contract: the document, JSON or YAML, dropped with action `schema`, that describes a table.
 
 What it does not know it refuses, never silently leaves out.
 """
