@@ -35,6 +35,7 @@ CATALOGUE: Final[dict[str, str]] = {
     "batch.committed": "Small appends to one table were committed together.",
     "load.repeated": "The ledger had the drop already; its end fact is published again.",
     "load.refused": "COPY refused a file; it is read again, and its bad rows are found.",
+    "rows.refused": "The table refuses rows for a rule of its own; they are bad rows.",
     "drop.superseded": "A later truncate had overtaken the drop.",
     "drop.reverted": "The rows of a drop were taken out of its table.",
     "drops.reopened": "Drops that were read under another contract are routed again.",

@@ -25,6 +25,7 @@ from headrace_loader.room import Room
 from headrace_loader.shared_load import ContendedError, Part
 from headrace_loader.sifting.converting import needs_converting
 from headrace_loader.slots import Slots
+from headrace_loader.sqlstate import TableRefusedError
 from headrace_loader.standing import StoredContract
 from headrace_shared.coalescing import Coalescer
 from headrace_shared.drop import Action, Drop
@@ -101,7 +102,7 @@ class Batches:
                 ended = await self._commit({one.drop.drop_id: one for one in waiting})
                 if ended:
                     turn.verdict = Verdict.IN_TIME
-        except ContendedError:
+        except (ContendedError, TableRefusedError):
             ended = {}
         if len(waiting) > 1:
             _log.info("batch.committed", drops=len(ended), aside=len(waiting) - len(ended))

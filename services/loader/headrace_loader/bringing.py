@@ -7,6 +7,7 @@ from headrace_loader.files import Rows
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Loaded, Superseded
 from headrace_loader.placing import Placement
+from headrace_loader.refused_rows import RefusedRows
 from headrace_loader.staging import Staging
 from headrace_loader.standing import Standing
 from headrace_loader.transaction import LoadTransaction
@@ -44,8 +45,14 @@ async def bring(
     )
     found = await file.into(transaction, staged=True)
     found = await tested(transaction, staging, placement.contract.contract, file, found)
+    if placement.row_by_row and not placement.rowless:
+        search = RefusedRows(staging, placement.contract.contract.on_bad_rows)
+        found = await search.without(found, file, lambda: _prepare(staging, drop, placement))
     await file.settle(found)
-    inserted, keys = await _from_staging(staging, drop, placement)
+    keys = await _prepare(staging, drop, placement)
+    inserted = 0 if placement.rowless else await staging.insert()
+    if drop.action is Action.UPSERT:
+        await staging.note_removed(all_keys=placement.rowless)
     if standing.replaced_by is not None:
         return Superseded(standing.replaced_by, contract_id, keys, run=claim.run)
     gone = found.rows - inserted
@@ -60,10 +67,9 @@ async def bring(
     )
 
 
-async def _from_staging(
-    staging: Staging, drop: Drop, placement: Placement
-) -> tuple[int, str | None]:
-    """How many rows went in, and the fingerprint of the keys that an upsert takes."""
+async def _prepare(staging: Staging, drop: Drop, placement: Placement) -> str | None:
+    """Takes away what the staged rows replace; returns the fingerprint of the keys that an upsert
+    takes."""
     upsert, keys = drop.action is Action.UPSERT, None
     if upsert:
         await staging.keep_last_of_each_key()
@@ -72,7 +78,4 @@ async def _from_staging(
         await staging.leave_out_overtaken()
     if upsert:
         await staging.replace_earlier()
-    inserted = 0 if placement.rowless else await staging.insert()
-    if upsert:
-        await staging.note_removed(all_keys=placement.rowless)
-    return inserted, keys
+    return keys

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum, auto
 from typing import Final
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.room import Room
 from headrace_loader.sifting.converting import unknown_locales
 from headrace_loader.slots import Slots
-from headrace_loader.sqlstate import CopyRefusedError, DdlRefusedError
+from headrace_loader.sqlstate import CopyRefusedError, DdlRefusedError, TableRefusedError
 from headrace_loader.standing import Standing, StoredContract
 from headrace_loader.testing_rows import (
     TESTS_TIMED_OUT,
@@ -57,6 +58,18 @@ class _Try:
     attempt: int
     started_at: datetime
     again: bool
+
+
+class _Reading(Enum):
+    """How a file is read, each more thorough than the one before.
+
+    PLAIN ends with the first bad row, VALIDATED finds every value that is not of its column's
+    type, ROW_BY_ROW also every row that the table refuses.
+    """
+
+    PLAIN = auto()
+    VALIDATED = auto()
+    ROW_BY_ROW = auto()
 
 
 class Loading:
@@ -184,22 +197,25 @@ class Loading:
             return await self._reject(this, Rejected(late.reason, stored.contract_id))
 
     async def _copy(self, this: _Try, stored: StoredContract) -> Outcome:
-        # Where bad rows are expected, COPY is not tried on the file first.
-        if stored.contract.on_bad_rows.mode == "reject" and stored.contract.hard_testing:
+        reading = _first_reading(stored.contract)
+        while True:
             try:
-                return await self._take(this, stored, sifted=False)
-            except CopyRefusedError:
+                return await self._take(this, stored, reading)
+            except (CopyRefusedError, TableRefusedError) as refused:
+                following = _next_reading(reading, refused)
+                if following is None:
+                    raise _rejection(refused) from refused
                 _log.info("load.refused")
-        try:
-            return await self._take(this, stored, sifted=True)
-        except CopyRefusedError as refused:
-            raise _rejection(refused) from refused
+                reading = following
 
-    async def _take(self, this: _Try, stored: StoredContract, *, sifted: bool) -> Outcome:
+    async def _take(self, this: _Try, stored: StoredContract, reading: _Reading) -> Outcome:
+        sifted = reading is not _Reading.PLAIN
         async with self._files.rows(this.drop, stored.contract, sifted=sifted) as rows:
-            return await self._bring(this, stored, rows)
+            return await self._bring(this, stored, rows, row_by_row=reading is _Reading.ROW_BY_ROW)
 
-    async def _bring(self, this: _Try, stored: StoredContract, file: Rows) -> Outcome:
+    async def _bring(
+        self, this: _Try, stored: StoredContract, file: Rows, *, row_by_row: bool
+    ) -> Outcome:
         exclusive = this.again or this.drop.action is not Action.APPEND
         async with self._warehouse.transaction(this.drop, exclusive=exclusive) as transaction:
             claim = await transaction.claim(this.started_at, this.request)
@@ -208,6 +224,8 @@ class Loading:
             standing = await _standing(transaction, claim, stored.contract_id)
             await transaction.undo(claim)
             placed = place(this.drop, standing, claim)
+            if row_by_row and isinstance(placed, Placement):
+                placed = replace(placed, staged=True, row_by_row=True)
             outcome: Outcome = (
                 await bring(transaction, this.drop, file, placed, standing, claim)
                 if isinstance(placed, Placement)
@@ -295,6 +313,26 @@ class Loading:
         return PermanentError(reason.model_copy(update={"remedy": remedy}))
 
 
+def _first_reading(contract: Contract) -> _Reading:
+    # Where bad rows are expected, COPY is not tried on the file first.
+    if contract.on_bad_rows.mode == "reject" and contract.hard_testing:
+        return _Reading.PLAIN
+    return _Reading.VALIDATED
+
+
+def _next_reading(
+    reading: _Reading, refused: CopyRefusedError | TableRefusedError
+) -> _Reading | None:
+    """The reading that can find more; None where no reading can."""
+    if reading is _Reading.ROW_BY_ROW:
+        return None
+    if isinstance(refused, TableRefusedError):
+        return _Reading.ROW_BY_ROW if refused.rows else None
+    if reading is _Reading.PLAIN and refused.is_of_a_value:
+        return _Reading.VALIDATED
+    return _Reading.ROW_BY_ROW
+
+
 def _verdict(outcome: Outcome) -> Verdict:
     if isinstance(outcome, Rejected) and outcome.reason.code == TESTS_TIMED_OUT:
         return Verdict.OUT_OF_TIME
@@ -340,15 +378,17 @@ def _refuse_unknown_locales(contract: Contract) -> None:
         )
 
 
-def _rejection(refused: CopyRefusedError) -> PermanentError:
-    """A row broke a rule that is not of the contract: a constraint made by hand, say."""
+def _rejection(refused: CopyRefusedError | TableRefusedError) -> PermanentError:
+    """The refusal of a drop, of which no row is known that could be left out."""
+    if isinstance(refused, TableRefusedError):
+        return refused
     first = refused.first
     place = f"line {first.line}: " if first.line else ""
     return PermanentError(
         Reason(
             code="bad_rows",
             message=f"The table does not take a row of the file: {place}{first.reason}.",
-            remedy="Nothing of the file is loaded. Mend the row and upload the file again, or "
+            remedy="Nothing of the file is loaded. Correct the row and upload the file again, or "
             "take the rule from the table and replay the drop.",
             bad_rows=(first,),
             bad_row_count=1,

@@ -30,6 +30,7 @@ class Placement:
             drop takes away it takes away.
         leave_out_overtaken: keys that a later upsert has set are left out.
         replace_versions: rows of earlier versions of the same key give way.
+        row_by_row: rows that the table refuses are found and left out.
     """
 
     contract: StoredContract
@@ -39,6 +40,7 @@ class Placement:
     rowless: bool
     leave_out_overtaken: bool
     replace_versions: bool
+    row_by_row: bool = False
 
 
 def place(drop: Drop, standing: Standing, claim: Claim) -> Placement | Superseded | Rejected:

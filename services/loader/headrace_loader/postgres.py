@@ -16,7 +16,7 @@ from headrace_loader.locks import lock_key, version_lock_key
 from headrace_loader.migrations import migrate
 from headrace_loader.pool import WarehousePool
 from headrace_loader.shared_load import SharedLoad
-from headrace_loader.sqlstate import warehouse_errors
+from headrace_loader.sqlstate import load_errors, warehouse_errors
 from headrace_loader.standing import StoredContract, right_contract
 from headrace_loader.testing_rows import DEFAULT_RULES, TestRules
 from headrace_loader.transaction import LoadTransaction
@@ -96,6 +96,8 @@ class PostgresWarehouse:
                 "datestyle": "ISO, YMD",
                 # Not the schema of the role's own name, which may be a db_name.
                 "search_path": "public",
+                # An error instead of rows that row-level security hides from the loader.
+                "row_security": "off",
             }
             for name, value in settings.items():
                 await connection.execute("select set_config(%s, %s, false)", [name, value])
@@ -147,10 +149,13 @@ class PostgresWarehouse:
         The table's lock comes first, then the one that keeps the versions of a key apart: in one
         order everywhere, so that nobody waits in a circle.
 
+        Raises:
+            TableRefusedError: the table does not take the drop, at the commit at the latest.
+
         Args:
             exclusive: no other drop of the table at the same time; else only no exclusive one.
         """
-        with warehouse_errors(f"loading {drop.table}"):
+        with load_errors(drop.table):
             async with self._pool.connection() as connection, connection.transaction():
                 await connection.execute(
                     _LOCK_ALONE if exclusive else _LOCK_SHARED,
@@ -171,7 +176,7 @@ class PostgresWarehouse:
     @asynccontextmanager
     async def shared_load(self, drops: Sequence[Drop]) -> AsyncIterator[SharedLoad]:
         """The one transaction of a batch of appends to one table; commits at the end."""
-        with warehouse_errors(f"loading {drops[0].table}"):
+        with load_errors(drops[0].table):
             async with self._pool.connection() as connection, connection.transaction():
                 await connection.execute(
                     "select pg_advisory_xact_lock_shared(%s)",

@@ -7,7 +7,9 @@ read under another contract than the one that the table has the shape of.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -76,6 +78,7 @@ class Staging:
             "db_name": target.place.db_name,
             "table_name": target.place.table_name,
         }
+        self._left_out: list[int] = []
 
     async def make(self) -> None:
         """An empty staging table with the contract's columns."""
@@ -120,7 +123,7 @@ class Staging:
         return " ".join([",".join(self._contract.primary_key), *map(str, sums)])
 
     async def places(self, lines: Sequence[int]) -> dict[int, int]:
-        """The places of staged rows among all that are staged, counted from 0.
+        """The places of staged rows among all that were staged, counted from 0.
 
         Args:
             lines: their line numbers, which have gaps.
@@ -132,13 +135,58 @@ class Staging:
             ).format(line=_LINE, staged=STAGED),
             [list(lines)],
         )
-        return dict(await cursor.fetchall())
+        return {
+            line: place + bisect_left(self._left_out, line)
+            for line, place in await cursor.fetchall()
+        }
 
     async def leave_out(self, lines: Sequence[int]) -> None:
         """Takes staged rows out, by their line numbers."""
+        self._left_out = sorted([*self._left_out, *lines])
         await self._connection.execute(
             sql.SQL("delete from {} where {} = any(%s)").format(STAGED, _LINE), [list(lines)]
         )
+
+    async def index_lines(self) -> None:
+        """Makes the insertion of rows with some line numbers fast."""
+        await self._connection.execute(sql.SQL("create index on {} ({})").format(STAGED, _LINE))
+
+    async def lines(self) -> range:
+        """The line numbers of the staged rows; there may be gaps in it."""
+        cursor = await self._connection.execute(
+            sql.SQL("select min({line}), max({line}) from {staged}").format(
+                line=_LINE, staged=STAGED
+            )
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        first, last = row
+        return range(0) if first is None else range(first, last + 1)
+
+    def savepoint(self, *, keep: bool = True) -> AbstractAsyncContextManager[Any]:
+        """What is done within is done wholly or not at all; never, unless it is to be kept."""
+        return self._connection.transaction(force_rollback=not keep)
+
+    async def check_at_once(self) -> None:
+        """Has the target's deferred constraints checked with each statement, until the savepoint
+        ends.
+
+        Raises:
+            CopyRefusedError: what was done before breaks one of them.
+        """
+        place = self._target.place
+        cursor = await self._connection.execute(
+            "select conname from pg_constraint join pg_class on pg_class.oid = conrelid "
+            "join pg_namespace on pg_namespace.oid = relnamespace "
+            "where nspname = %s and relname = %s and condeferred",
+            [place.db_name, place.table_name],
+        )
+        names = [sql.Identifier(place.db_name, name) for (name,) in await cursor.fetchall()]
+        if names:
+            with copy_errors():
+                await self._connection.execute(
+                    sql.SQL("set constraints {} immediate").format(sql.SQL(", ").join(names))
+                )
 
     async def leave_out_overtaken(self) -> None:
         """Takes out the staged rows whose key a later upsert has set or removed."""
@@ -182,24 +230,36 @@ class Staging:
             ).format(staged=STAGED, key=self._key_of("staged", self._contract))
         )
 
-    async def insert(self) -> int:
-        """Brings the staged rows into the table, those aside that only remove their key; answers
-        with how many rows went in."""
+    async def insert(self, lines: range | None = None) -> int:
+        """Inserts the staged rows into the table, except those that only remove their key; answers
+        with how many rows went in.
+
+        Args:
+            lines: only rows with these line numbers.
+
+        Raises:
+            CopyRefusedError: the table refuses a row.
+        """
         columns = [sql.Identifier(name) for name in self._carried]
         values = [passed(sql.Identifier(name), types) for name, types in self._carried.items()]
         statement = sql.SQL(
             "insert into {target} ({columns}) "
-            "select {values} from {staged} where not {removes} order by {line}"
+            "select {values} from {staged} where not {removes}{lines} order by {line}"
         ).format(
             target=self._target.place.identifier,
             columns=sql.SQL(", ").join([*columns, _LINEAGE]),
             values=sql.SQL(", ").join([*values, sql.Placeholder("drop_id")]),
             staged=STAGED,
             removes=self._removes(),
+            lines=sql.SQL("" if lines is None else " and {} between %(first)s and %(last)s").format(
+                _LINE
+            ),
             line=_LINE,
         )
+        within = {} if lines is None else {"first": lines.start, "last": lines.stop - 1}
         with copy_errors():
-            return await self._execute(statement)
+            cursor = await self._connection.execute(statement, self._values | within)
+        return cursor.rowcount
 
     async def note_removed(self, *, all_keys: bool) -> None:
         """Notes the keys that this upsert removed, for drops that come late.
