@@ -168,7 +168,7 @@ def test_every_row_of_the_table_is_tried() -> None:
 @given(st.from_regex(r"[0-9A-Z]{5}", fullmatch=True))
 def test_what_is_permanent_or_needs_an_operator_is_never_called_temporary(code: str) -> None:
     error = psycopg.DatabaseError("bad")
-    error.sqlstate = code  # type: ignore[misc]
+    error.sqlstate = code
     found = in_rows(error)
     assert found != TRIED or MEANT.get(code, MEANT.get(code[:2])) == TRIED
     # A trigger may raise any state; one that Postgres does not have is always a trigger's.
@@ -269,7 +269,7 @@ def test_waiting_drop_says_what_an_operator_has_to_do() -> None:
 def test_unknown_state_is_transient_and_logged_without_the_row() -> None:
     with capture_logs() as logs:
         unknown = psycopg.DatabaseError("bad")
-        unknown.sqlstate = "Q7X01"  # type: ignore[misc]
+        unknown.sqlstate = "Q7X01"
         error = transient(unknown)
     assert error.reason.code == "temporarily_unavailable"
     assert logs == [
