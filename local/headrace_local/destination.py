@@ -12,6 +12,7 @@ from typing import Final
 from headrace_local.errors import UserError
 from headrace_shared.drop import Action
 from headrace_shared.identifiers import RULE, safe_identifier, safe_schema
+from headrace_shared.ignored_names import DEFAULT_IGNORED_NAMES, is_ignored
 
 STANDARD_INPUT: Final = "-"
 KEY_FORM: Final = "db_name/action/table_name/file"
@@ -89,6 +90,13 @@ def check_key(key: str) -> None:
         raise _bad_key(key, f"{action!r} is no action; there are {', '.join(Action)}.")
     if safe_identifier(table_name) is None:
         raise _bad_key(key, f"{table_name!r} cannot be a table name: {RULE}.")
+    if is_ignored(key, DEFAULT_IGNORED_NAMES):
+        raise UserError(
+            "The name is one of those that Headrace ignores: markers and hidden files.",
+            f"s3://.../{key}",
+            "Give the file another name (--name), or its folder; no folder after the table and no "
+            "file may begin with _ or a dot.",
+        )
     if len(key.encode()) > _MAX_KEY_BYTES:
         raise _bad_key(key, f"The key has more than S3's {_MAX_KEY_BYTES} bytes.")
 

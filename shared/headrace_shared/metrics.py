@@ -41,6 +41,7 @@ BUGS: Final = "bugs"
 REQUESTS: Final = "requests"
 REQUEST_MS: Final = "request_ms"
 LOG_LAG_MS: Final = "log_lag_ms"
+OBJECTS_IGNORED: Final = "objects_ignored"
 DIFFERENCES: Final = "differences"
 DIFFERENCES_LEFT: Final = "differences_left"
 
@@ -158,6 +159,17 @@ TABLE: Final[tuple[Rule, ...]] = (
                 Unit.MILLISECONDS,
                 "From the moment an event came into the logger's inbox until it was in the log.",
                 "lag_ms",
+            ),
+        ),
+    ),
+    Rule(
+        "drop.ignored",
+        (STACK,),
+        (
+            Metric(
+                OBJECTS_IGNORED,
+                Unit.COUNT,
+                "Objects that are no drops: folder placeholders, and markers such as `_SUCCESS`.",
             ),
         ),
     ),

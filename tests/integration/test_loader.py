@@ -148,7 +148,7 @@ async def test_file_with_a_bad_header_is_rejected(road: Road, name: str) -> None
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (b"id\n1\n", "file_not_packed"),
+        (b"\0\1\2 no text", "file_not_packed"),
         (gzip.compress(b"id\n" + b"1\n" * 9, mtime=0)[:-9], "file_truncated"),
     ],
 )

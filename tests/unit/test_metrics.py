@@ -34,6 +34,7 @@ LOADED = {
 LINES: dict[str, dict[str, Any]] = {
     "log.updated": LOADED,
     "message.settled": {"outcome": "done", "duration_ms": 31, "attempt": 1},
+    "drop.ignored": {"key": "dev/append/users/_SUCCESS"},
     "message.failed": {"message_id": "m1"},
     "request.failed": {"request_id": "r1"},
     "request.answered": {"status_class": "2xx", "probe": False, "duration_ms": 4, "status": 200},

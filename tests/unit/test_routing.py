@@ -53,6 +53,11 @@ def test_every_key_gets_one_answer_and_only_safe_names_pass(key: str) -> None:
         "dev/truncate/users/a.csv",
         "dev/schema/users/contract.json",
         f"dev/append/users/{'x' * 1000}.csv",
+        "dev/append/users/part-00000-abc.c000",
+        "dev/append/users/0000_part_00",
+        "dev/upsert/users/Unicode Text.txt",
+        "dev/append/users/f.dat.gz",
+        "dev/append/users/_day=2026-01-01/f.tsv",
     ],
 )
 def test_good_key_is_routed(key: str) -> None:
@@ -76,7 +81,6 @@ def test_good_key_is_routed(key: str) -> None:
         ("dev/delete/users/a.csv", "action_unknown"),
         ("dev/append/1users/a.csv", "table_name_unsafe"),
         (f"dev/append/{'u' * 64}/a.csv", "table_name_unsafe"),
-        ("dev/append/users/a.xlsx", "file_type_unsupported"),
         ("dev/schema/users/a.csv", "file_type_unsupported"),
     ],
 )
@@ -90,6 +94,50 @@ def test_empty_object_is_rejected() -> None:
     decision = landed("dev/append/users/a.csv", size=0)
     assert isinstance(decision, Rejected)
     assert decision.reason.code == "file_empty"
+
+
+@pytest.mark.parametrize("size", [0, 10])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "_SUCCESS",
+        "_committed_1",
+        "_started_1",
+        "dt=2026-01-01/_SUCCESS",
+        "_temporary/0/task_1/part-0.csv",
+        ".DS_Store",
+        ".f.csv.crc",
+        "f.csv.crc",
+        "x_$folder$",
+        "._f.csv",
+    ],
+)
+def test_marker_is_no_drop(file: str, size: int) -> None:
+    assert isinstance(landed(f"dev/append/users/{file}", size), Ignored)
+    assert isinstance(landed(f"dev/schema/users/{file}", size), Ignored)
+
+
+@given(
+    st.text(min_size=1).filter(lambda name: "/" not in name), st.sampled_from(["", "a/", "_x=1/"])
+)
+def test_name_is_ignored_by_the_patterns_alone(name: str, folder: str) -> None:
+    ignored = name[0] in "._" or name.endswith((".crc", "_$folder$"))
+    ignored = ignored or name in ("Thumbs.db", "desktop.ini")
+    decision = landed(f"dev/append/users/{folder}{name}")
+    assert isinstance(decision, Ignored) == ignored
+    bare = route(decision.drop, ANY, ignored_names=())
+    assert isinstance(bare, Routed)
+
+
+async def test_ignored_names_are_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_INBOX_URL", "q")
+    monkeypatch.setenv("HEADRACE_BUS_NAME", "b")
+    monkeypatch.setenv("HEADRACE_DATABASES", "dev")
+    monkeypatch.setenv("HEADRACE_IGNORED_NAMES", "*.tmp, ~*")
+    handler = RouterHandler(ANY, RouterSettings().ignored_names)
+    for file, facts in (("_SUCCESS", 1), ("a.tmp", 0), ("~a", 0)):
+        message = a_message(an_s3_event(f"dev/append/users/{file}"))
+        assert len(await handler.handle(message)) == facts
 
 
 def test_folder_placeholder_is_no_drop() -> None:

@@ -148,7 +148,13 @@ async def test_damage_inside_is_told(packing: Packing) -> None:
 
 @pytest.mark.parametrize("packing", Packing)
 async def test_name_that_promises_what_is_not_there_is_told(packing: Packing) -> None:
-    assert await refusal([b"a,b\n1,2\n"], f"a.csv{packing}") == "file_not_packed"
+    assert await refusal([b"\0\5 no text at all"], f"a.csv{packing}") == "file_not_packed"
+
+
+@pytest.mark.parametrize("packing", Packing)
+async def test_text_is_read_as_it_is_whatever_its_name_promises(packing: Packing) -> None:
+    for content in (b"a\x01b\n1,2\n", "\ufeffa,b\n".encode("utf-16-le"), b"PAR1\x15\x04"):
+        assert await content_of([content], f"a.csv{packing}") == [content]
 
 
 @pytest.mark.parametrize("packing", PACKERS)
@@ -183,6 +189,40 @@ async def test_xz_that_asks_for_much_memory_is_refused() -> None:
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 512 * MEGABYTE}]
     packed = lzma.compress(b"a,b\n", filters=filters)
     assert await refusal([packed]) == "file_damaged"
+
+
+async def test_what_a_mac_adds_to_a_zip_is_no_member() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in ("__MACOSX/._f.csv", "x/f.csv", "x/.DS_Store", "x/__MACOSX/f", "._f.csv"):
+            archive.writestr(name, "a,b\n" if name == "x/f.csv" else "\0\5")
+    assert b"".join(await content_of([out.getvalue()])) == b"a,b\n"
+
+
+@pytest.mark.parametrize("packing", [Packing.GZIP, Packing.XZ])
+@given(
+    members=st.lists(st.binary(max_size=40), min_size=1, max_size=3),
+    zeros=st.integers(0, 200).map(lambda number: 4 * number),
+    places=st.lists(st.integers(0, 900), max_size=6),
+)
+def test_zeros_after_what_is_packed_are_padding(
+    packing: Packing, members: list[bytes], zeros: int, places: list[int]
+) -> None:
+    packed = b"".join(PACKERS[packing](one) + bytes(zeros) for one in members)
+    assert b"".join(asyncio.run(content_of(cut(packed, places)))) == b"".join(members)
+
+
+async def test_other_bytes_after_what_is_packed_are_damage() -> None:
+    packed = PACKERS[Packing.GZIP](b"a")
+    assert await refusal([packed, bytes(8), b"xyz"]) == "file_damaged"
+
+
+async def test_workbook_is_named_as_what_it_is() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("[Content_Types].xml", "")
+        archive.writestr("xl/workbook.xml", "")
+    assert await refusal([out.getvalue()]) == "file_type_unsupported"
 
 
 async def test_zip_of_several_files_names_them() -> None:

@@ -1,7 +1,7 @@
 """What a file is packed in, and its content as it streams by.
 
-The content decides; a name that says otherwise is believed only so far that a file which is not
-packed at all, and is called so, is refused. What unpacks to more than the limits is a bomb.
+The content decides, whatever the name says; only bytes that are no text, under a name that says
+that they are packed, are refused. What unpacks to more than the limits is a bomb.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import bz2
 import lzma
+import re
 import tempfile
 import zipfile
 import zlib
@@ -43,10 +44,20 @@ _BEGINNINGS: Final[Mapping[Packing, bytes]] = {
     Packing.ZIP: b"PK\x03\x04",
 }
 _LONGEST_BEGINNING: Final = max(map(len, _BEGINNINGS.values()))
+_COLUMNAR: Final = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+_CONTROL: Final = re.compile(rb"[\0\x04-\x06\x0e-\x1a]")
+"""Beside the ends of lines and pages, and what Hive and ASCII have for separators."""
 
 _BLOCK_BYTES: Final = 1_048_576
 _ZSTD_PIECE_BYTES: Final = 1_024
 """What is fed to zstd at a time: it gives everything at once, and four bytes can be 128 KiB."""
+
+_PADDED: Final = frozenset({Packing.GZIP, Packing.XZ})
+"""Zeros may follow what is packed: the block of a tape is filled up with them. The manual of gzip
+and the format of xz allow them: https://tukaani.org/xz/xz-file-format.txt (2.2)"""
+
+_WORKBOOK: Final = "xl/workbook.xml"
 
 _GZIP_WINDOW: Final = 31
 """zlib's code for a gzip member: https://docs.python.org/3/library/zlib.html#zlib.decompressobj"""
@@ -94,6 +105,14 @@ def packing_of(beginning: bytes) -> Packing | None:
     return None
 
 
+def is_text(beginning: bytes) -> bool:
+    """Whether bytes at the beginning of a file can be text: more than a few of them, without
+    control characters, or with the byte-order mark of UTF-16."""
+    if len(beginning) < _LONGEST_BEGINNING:
+        return False
+    return beginning.startswith(_UTF16) or not _CONTROL.search(beginning)
+
+
 def packing_named(file: str) -> Packing | None:
     """What the name of a file says that it is packed in."""
     return next((one for one in Packing if file.lower().endswith(one)), None)
@@ -119,7 +138,7 @@ async def unpacked(blocks: Blocks, file: str, limits: UnpackLimits) -> Blocks:
         whole = _unzipped(whole, limits)
     elif found is not None:
         whole = _unpacked(whole, found, limits)
-    elif named is not None:
+    elif named is not None and not (is_text(head) or head.startswith(_COLUMNAR)):
         raise _not_packed(head, named)
     async for block in whole:
         yield block
@@ -134,6 +153,9 @@ async def _unpacked(blocks: Blocks, packing: Packing, limits: UnpackLimits) -> B
         data = block
         while data or not (member.needs_input or member.eof):
             if member.eof:
+                data = data.lstrip(b"\0") if packing in _PADDED else data
+                if not data:
+                    break
                 member = make()
             plain = await asyncio.to_thread(_step, member, data, packing)
             data = member.unused_data if member.eof else b""
@@ -173,7 +195,13 @@ def _read(member: IO[bytes]) -> bytes:
 
 
 def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    members = [one for one in archive.infolist() if not one.is_dir()]
+    members = [one for one in archive.infolist() if not (one.is_dir() or _is_beside(one))]
+    if any(one.filename == _WORKBOOK for one in members):
+        raise _refusal(
+            "file_type_unsupported",
+            "The file is an Excel workbook.",
+            "Save its sheet as CSV (UTF-8) and upload that.",
+        )
     if len(members) != 1:
         names = ", ".join(repr(one.filename) for one in members[:5])
         raise _refusal(
@@ -184,6 +212,12 @@ def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     if members[0].flag_bits & 1:
         raise _refusal("zip_encrypted", "The zip file is encrypted.", "Upload it without.")
     return members[0]
+
+
+def _is_beside(member: zipfile.ZipInfo) -> bool:
+    """Whether a member is what a Mac adds to every file."""
+    *folders, name = member.filename.split("/")
+    return "__MACOSX" in folders or name == ".DS_Store" or name.startswith("._")
 
 
 class _Gzip:

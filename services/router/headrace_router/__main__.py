@@ -14,7 +14,7 @@ def main() -> None:
     settings = load_settings(RouterSettings)
 
     async def build(_: Parts) -> Handler:
-        return RouterHandler(settings.databases)
+        return RouterHandler(settings.databases, settings.ignored_names)
 
     run_service("router", settings, build)
 

@@ -8,6 +8,7 @@ from headrace_router.reading import Asked, read
 from headrace_router.routing import Ignored, Rejected, Routed, route
 from headrace_shared.errors import HeadraceError, TransientError
 from headrace_shared.facts import DropRejected, DropRouted, Fact, LoadFailed, Stage
+from headrace_shared.ignored_names import DEFAULT_IGNORED_NAMES
 from headrace_shared.inbox import Failure, Message
 from headrace_shared.logging import bind_drop, get_logger
 from headrace_shared.reasons import Reason
@@ -19,18 +20,23 @@ _log = get_logger(__name__)
 class RouterHandler:
     """Stateless: the same event gives the same fact, wherever and however often it arrives."""
 
-    def __init__(self, databases: Collection[str]) -> None:
+    def __init__(
+        self,
+        databases: Collection[str],
+        ignored_names: Collection[str] = DEFAULT_IGNORED_NAMES,
+    ) -> None:
         self._databases = databases
+        self._ignored_names = ignored_names
 
     async def handle(self, message: Message) -> Sequence[Fact]:
-        """One fact for every drop, whether it landed or is replayed; none for a folder."""
+        """One fact for a drop, whether it landed or is replayed; none for a folder or marker."""
         asked = read(message.body)
-        decision = route(asked.drop, self._databases)
+        decision = route(asked.drop, self._databases, self._ignored_names)
         drop, trace = decision.drop, traceparent(decision.drop.drop_id)
         bind_drop(drop)
         match decision:
             case Ignored():
-                _log.debug("drop.ignored", key=drop.key)
+                _log.info("drop.ignored", key=drop.key)
                 return []
             case Rejected(reason=reason):
                 _log.info("drop.rejected", key=drop.key, code=reason.code)

@@ -12,25 +12,15 @@ from typing import Final
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import PermanentError
 from headrace_shared.identifiers import RULE, safe_identifier, safe_schema
+from headrace_shared.ignored_names import DEFAULT_IGNORED_NAMES, is_ignored
 from headrace_shared.reasons import Reason
 from headrace_shared.settings import ANY_DATABASE
 
 KEY_FORM: Final = "db_name/action/table_name/file"
 
-_PACKED: Final = ("", ".gz", ".zst", ".bz2", ".xz", ".zip")
-_ROWS: Final = tuple(
-    f".{kind}{packed}"
-    for kind in ("csv", "json", "ndjson", "jsonl", "parquet", "arrow", "feather", "ipc")
-    for packed in _PACKED
-)
-
-FILE_TYPES: Final[dict[Action, tuple[str, ...]]] = {
-    Action.SCHEMA: (".json", ".yaml", ".yml"),
-    Action.APPEND: _ROWS,
-    Action.TRUNCATE: _ROWS,
-    Action.UPSERT: _ROWS,
-}
-"""The actions that this version carries out, and the file names that each takes."""
+CONTRACT_NAMES: Final = (".json", ".yaml", ".yml")
+"""The ends of the names of contracts. A file of rows may have any name: what it is, its content
+and the contract decide, and the loader knows these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +40,25 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """No drop at all: the empty object that consoles make to show a folder."""
+    """No drop at all: the empty object that consoles make to show a folder, or a marker."""
 
     drop: Drop
 
 
-def route(drop: Drop, databases: Collection[str]) -> Routed | Rejected | Ignored:
+def route(
+    drop: Drop,
+    databases: Collection[str],
+    ignored_names: Collection[str] = DEFAULT_IGNORED_NAMES,
+) -> Routed | Rejected | Ignored:
     """Decides what is to become of an object that landed.
 
     Args:
         drop: with db_name, action, table_name and file still open.
         databases: the allowed db_names, or `*` among them for any.
+        ignored_names: patterns of files and folders that are no drops.
     """
-    if drop.key.endswith("/") and drop.size_bytes == 0:
+    is_folder = drop.key.endswith("/") and drop.size_bytes == 0
+    if is_folder or is_ignored(drop.key, ignored_names):
         return Ignored(drop)
     placed = _placed(drop)
     try:
@@ -124,12 +120,11 @@ def _check_database(drop: Drop, name: str, databases: Collection[str]) -> None:
 
 
 def _check_action(drop: Drop, name: str) -> None:
-    if drop.action not in FILE_TYPES:
-        known = "is not supported by this version" if drop.action else "is unknown"
+    if drop.action is None:
         raise _refusal(
             "action_unknown",
-            f"The action {name!r} {known}.",
-            f"Use one of {', '.join(FILE_TYPES)} as the second part of the key.",
+            f"The action {name!r} is unknown.",
+            f"Use one of {', '.join(Action)} as the second part of the key.",
         )
 
 
@@ -139,14 +134,12 @@ def _check_table(drop: Drop, name: str) -> None:
 
 
 def _check_file(drop: Drop) -> None:
-    assert drop.action is not None
     assert drop.file is not None
-    endings = FILE_TYPES[drop.action]
-    if not drop.file.lower().endswith(endings):
+    if drop.action is Action.SCHEMA and not drop.file.lower().endswith(CONTRACT_NAMES):
         raise _refusal(
             "file_type_unsupported",
             f"{drop.file!r} is not a file that the action {drop.action} takes.",
-            f"Its name must end in {' or '.join(endings)}.",
+            f"Its name must end in {' or '.join(CONTRACT_NAMES)}.",
         )
     if drop.size_bytes == 0:
         raise _refusal(

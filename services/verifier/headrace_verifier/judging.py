@@ -5,6 +5,7 @@ What is younger than the grace is left alone: it may be on its way.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,6 +14,7 @@ from uuid import UUID
 from headrace_shared.drop import Drop
 from headrace_shared.facts import Fact, ReplayRequested, RevertRequested, Stage
 from headrace_shared.final_events import final_event
+from headrace_shared.ignored_names import DEFAULT_IGNORED_NAMES, is_ignored
 from headrace_shared.log_schema import State
 from headrace_shared.stages import stage_of
 from headrace_shared.tracing import traceparent
@@ -29,11 +31,13 @@ class Patience:
 
     Args:
         log_expiry: after so long, items leave the log by themselves; None for never.
+        ignored_names: as the router's setting.
     """
 
     now: datetime
     grace: timedelta
     log_expiry: timedelta | None = None
+    ignored_names: Collection[str] = DEFAULT_IGNORED_NAMES
 
     def is_on_its_way(self, since: datetime, times: int = 1) -> bool:
         """Whether something that began then may be under way still."""
@@ -57,7 +61,9 @@ class Count:
 
 def judge_version(version: Version, patience: Patience) -> Difference | None:
     """A version in the lake of which neither ledger nor log knows anything."""
-    if version.is_folder or patience.is_on_its_way(version.modified):
+    if version.is_folder or is_ignored(version.key, patience.ignored_names):
+        return None
+    if patience.is_on_its_way(version.modified):
         return None
     if patience.may_have_expired(version.modified):
         return None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from headrace_shared.ignored_names import DEFAULT_IGNORED_NAMES, IgnoredNames
 from headrace_shared.settings import LakeSettings, WarehouseSettings
 from headrace_verifier.verification import Plan
 
@@ -34,6 +35,10 @@ class VerifierSettings(WarehouseSettings, LakeSettings):
         None, description="A file touched every few seconds, for health checks."
     )
 
+    ignored_names: IgnoredNames = Field(
+        DEFAULT_IGNORED_NAMES, description="As the router's setting: names that are no drops."
+    )
+
     @property
     def log_expiry(self) -> timedelta | None:
         """None: items never leave the log."""
@@ -48,4 +53,5 @@ class VerifierSettings(WarehouseSettings, LakeSettings):
             prefix=self.lake_prefix,
             rows=self.count_rows,
             log_expiry=self.log_expiry,
+            ignored_names=self.ignored_names,
         )

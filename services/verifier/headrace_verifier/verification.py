@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from headrace_shared.drop import drop_id_bounds
+from headrace_shared.ignored_names import DEFAULT_IGNORED_NAMES
 from headrace_shared.inbox import Publisher
 from headrace_verifier.differences import Difference
 from headrace_verifier.judging import (
@@ -57,6 +58,7 @@ class Plan:
         since: only what landed then or later (the tables are counted all the same).
         rows: whether the rows of the tables are counted, which reads every table once.
         log_expiry: after so long, items leave the log by themselves; None for never.
+        ignored_names: as the router's setting.
     """
 
     repair: bool = False
@@ -65,6 +67,7 @@ class Plan:
     since: datetime | None = None
     rows: bool = True
     log_expiry: timedelta | None = None
+    ignored_names: Collection[str] = DEFAULT_IGNORED_NAMES
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -204,7 +207,8 @@ class Verification:
         self._saved = time.monotonic()
 
     def _patience(self) -> Patience:
-        return Patience(datetime.now(UTC), self._plan.grace, self._plan.log_expiry)
+        plan = self._plan
+        return Patience(datetime.now(UTC), plan.grace, plan.log_expiry, plan.ignored_names)
 
     async def _lake_steps(self) -> AsyncIterator[_Step]:
         async for page in self._lake.pages(self._plan.prefix, self._position.get("at", {})):
