@@ -9,11 +9,13 @@ import json
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AliasChoices,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -37,6 +39,8 @@ from headrace_shared.file_formats import (
     FileFormat,
     LocalFormat,
     Part,
+    Steps,
+    is_path,
     json_path,
     refuse_bad_format,
 )
@@ -47,6 +51,9 @@ MAX_CONTRACT_BYTES: Final = 1_048_576
 MAX_COLUMNS: Final = 1_599
 """Postgres's limit of 1,600 columns, less the lineage column:
 https://www.postgresql.org/docs/current/limits.html"""
+
+MAX_FIELDS: Final = 100_000
+"""Of one record of a file."""
 
 MAX_TESTS: Final = 100
 """Their results travel in one fact, of 256 KiB at most:
@@ -63,6 +70,22 @@ _WORDS: Final = {
 }
 
 
+class Position(Part):
+    """A field of a CSV, Parquet or Arrow file by its place."""
+
+    position: int = Field(ge=1, le=MAX_FIELDS, description="From 1.")
+
+
+FieldOfFile = Annotated[
+    Annotated[str, Tag("name")] | Annotated[Position, Tag("position")],
+    Discriminator(
+        lambda given: "name" if isinstance(given, str) else "position",
+        custom_error_type="unknown_field_of_file",
+        custom_error_message='must be a name, a path, or {"position": 3}',
+    ),
+]
+
+
 class Column(Part):
     """One column; `type` is kept in Postgres's canonical spelling."""
 
@@ -70,8 +93,13 @@ class Column(Part):
     type: str
     nullable: bool = True
     description: str = ""
-    path: str | None = Field(
-        None, description="Where the value is in a JSON record: `$.user.id`; else by the name."
+    taken_from: FieldOfFile | None = Field(
+        None,
+        validation_alias=AliasChoices("from", "path"),
+        serialization_alias="from",
+        description="How the file names the value: a name of the header, or of a field, as it is "
+        'written there; a path in a JSON record, `$.user.id`; or `{"position": 3}`. Without it: '
+        "by the column's name.",
     )
     formats: tuple[str | LocalFormat, ...] = Field(
         (),
@@ -79,12 +107,31 @@ class Column(Part):
         "`%d.%m.%Y`. Without any: as Postgres reads them, ISO 8601.",
     )
 
-    @field_validator("path")
+    @field_validator("taken_from")
     @classmethod
-    def _is_a_path(cls, path: str | None) -> str | None:
-        if path is not None:
-            json_path(path)
-        return path
+    def _can_be_found(cls, given: str | Position | None) -> str | Position | None:
+        if isinstance(given, str) and is_path(given):
+            json_path(given)
+        return given
+
+    @property
+    def steps(self) -> Steps | None:
+        """The steps of the path that leads to the value in a JSON record; None without a path."""
+        given = self.taken_from
+        return json_path(given) if isinstance(given, str) and is_path(given) else None
+
+    @property
+    def field(self) -> str | None:
+        """The name that `from` gives a field of the file; a path of one name is that name."""
+        steps = self.steps
+        if steps is not None:
+            return steps[0] if len(steps) == 1 and isinstance(steps[0], str) else None
+        return self.taken_from if isinstance(self.taken_from, str) else None
+
+    @property
+    def position(self) -> int | None:
+        """The place of the field in a record of the file, from 1, where `from` gives it."""
+        return self.taken_from.position if isinstance(self.taken_from, Position) else None
 
     @model_validator(mode="after")
     def _formats_are_of_times(self) -> Column:
@@ -294,6 +341,8 @@ def _fault(location: tuple[int | str, ...], message: str) -> str:
     if location[:1] == ("format",):
         # What pydantic puts between is the name of the format, and no part of the document.
         location = (*location[:1], *location[2:])
+    if location[:1] == ("columns",) and location[2:3] in (("from",), ("path",)):
+        location = (*location[:3], *location[4:])
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
     plain = message.removeprefix("Value error, ")
     return _shortened(f"{pointer}: {plain}" if pointer else plain)

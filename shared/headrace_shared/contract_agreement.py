@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headrace_shared.api_access import ApiAccess
+from headrace_shared.file_formats import CsvFormat, FileFormat, JsonFormat
 from headrace_shared.identifiers import safe_column
 
 if TYPE_CHECKING:
-    from headrace_shared.contract import Contract
+    from headrace_shared.contract import Column, Contract
 
 _ANY_TEST: dict[str, Any] = {"row_count": {"min": 0}}
 
@@ -51,6 +52,7 @@ def disagreements(contract: Contract, doubts: Doubts) -> list[str]:
         *_of_key(contract, kinds),
         *_of_api(contract, kinds),
         *_of_delete_flag(contract, kinds, doubts),
+        *_of_fields(contract, doubts),
     ]
 
 
@@ -113,6 +115,37 @@ def _of_delete_flag(contract: Contract, kinds: Mapping[str, str], doubts: Doubts
         yield f"/delete_flag: {flag!r} must be a boolean column"
     if not contract.primary_key and "primary_key" not in doubts.parts:
         yield "/delete_flag: keys are removed by primary_key, which is missing"
+
+
+def _of_fields(contract: Contract, doubts: Doubts) -> Iterator[str]:
+    """What `from` says that the files of the table cannot have."""
+    written = contract.format
+    if "format" in doubts.parts:
+        return
+    for place, column in enumerate(contract.columns):
+        fault = _of_field(column, written)
+        if fault:
+            yield f"/columns/{place}/from: {fault}"
+    if isinstance(written, JsonFormat):
+        return
+    for taken in ("field", "position"):
+        given = [getattr(one, taken) for one in contract.columns]
+        for twice in sorted({one for one in given if one is not None and given.count(one) > 1}):
+            yield f"/columns: two columns take the {taken} {twice!r} of the file"
+
+
+def _of_field(column: Column, written: FileFormat) -> str | None:
+    if isinstance(written, JsonFormat):
+        positioned = column.position is not None
+        return "a JSON record has no positions; write a name or a path" if positioned else None
+    if column.steps is not None and column.field is None:
+        return (
+            f"a path of several steps leads to nothing in {written.type} files; write the name "
+            "of the field"
+        )
+    if column.field is not None and isinstance(written, CsvFormat) and written.header is False:
+        return 'the files have no header with names; write {"position": ...}'
+    return None
 
 
 def _name(column: object) -> str:

@@ -278,7 +278,7 @@ def _settings(present: Contract | None, wanted: Contract) -> list[str]:
 
 def _reading(column: Column) -> tuple[object, ...]:
     """How a column's values are found in a file and written there."""
-    return column.path, column.formats
+    return column.taken_from, column.formats
 
 
 def _unsafe(differences: Sequence[str]) -> Reason:

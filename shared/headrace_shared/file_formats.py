@@ -23,11 +23,24 @@ _STEP: Final = re.compile(r"""\.([^.\[\]"']+)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]"
 
 Steps = tuple[str | int, ...]
 
+Unknown = Annotated[
+    Literal["refuse", "ignore"],
+    Field(
+        description="A field that no column takes: in a JSON record a bad row, in the header of "
+        "another file the file is rejected; or it is left out."
+    ),
+]
+
 
 class Part(BaseModel):
     """A part of a contract: what it does not know it refuses."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+
+def is_path(text: str) -> bool:
+    """Whether a text is meant as a path in a JSON record, and not as a field's name."""
+    return text.startswith(("$.", "$["))
 
 
 def json_path(text: str) -> Steps:
@@ -60,7 +73,12 @@ class CsvFormat(Part):
     delimiter: str = ","
     quote: str = '"'
     escape: str | None = None
-    header: bool = True
+    header: bool | Literal["normalise"] = Field(
+        default=True,
+        description="The first line has the names of the fields; `normalise`: they are compared "
+        "with the columns as the names that `headrace contract infer` makes of them.",
+    )
+    unknown: Unknown = "refuse"
     null: str = ""
     comment: str | None = Field(
         None, description="A line that begins with this character is no row."
@@ -128,9 +146,7 @@ class JsonFormat(Part):
         description="Paths of arrays, one within the other: each element makes a row of its own. "
         "Paths of columns are looked for in the element first, then in what encloses it.",
     )
-    unknown: Literal["refuse", "ignore"] = Field(
-        "refuse", description="A field of a record that no column takes: a bad row, or no matter."
-    )
+    unknown: Unknown = "refuse"
 
     @field_validator("explode", mode="before")
     @classmethod
@@ -156,6 +172,7 @@ class ColumnarFormat(Part):
     """Files that say themselves how they are written: Parquet and Arrow IPC."""
 
     type: Literal["parquet", "arrow"]
+    unknown: Unknown = "refuse"
 
 
 def _type_of(value: Any) -> str:

@@ -34,7 +34,9 @@ def _scans_little_at_a_time() -> Iterator[None]:
 def batches(
     blocks: Sequence[bytes], columns: tuple[Column, ...], dialect: CsvFormat = PLAIN
 ) -> list[CsvBatch]:
-    batcher = CsvBatcher(Layout(dialect, columns), header=dialect.header, most_bytes=MOST)
+    batcher = CsvBatcher(
+        Layout(dialect, columns), header=dialect.header is not False, most_bytes=MOST
+    )
     found = [batch for block in blocks for batch in batcher.feed(block)]
     return [*found, *batcher.finish()]
 

@@ -15,7 +15,9 @@ from typing import Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from headrace_loader.columns import absent_columns, columns_of_file, unfilled
+from headrace_loader.columns import columns_of_file, unfilled
+from headrace_loader.key_values import values_in_key
+from headrace_loader.kinds import HEAD_BYTES, Kind, is_called_csv, kind_of
 from headrace_loader.lake import S3Lake
 from headrace_loader.outcomes import Loaded
 from headrace_loader.pace import Verdict
@@ -123,7 +125,7 @@ def fits(drop: Drop) -> bool:
         drop.action is Action.APPEND
         and drop.corrects is None
         and drop.size_bytes <= MOST_BYTES
-        and (drop.file or "").lower().endswith(".csv")
+        and is_called_csv(drop.file or "")
     )
 
 
@@ -132,13 +134,17 @@ def _part(one: _Waiting, contract: StoredContract) -> Part | None:
     if not isinstance(dialect, CsvFormat) or contract.contract.tests:
         return None
     try:
+        in_key = values_in_key(one.drop.file or "", contract.contract)
+        if kind_of(one.content[:HEAD_BYTES], one.drop.file or "", dialect) is not Kind.CSV:
+            return None
         file: PlainFile | None = plain_file(one.content, dialect)
         if file is None:
             return None
-        columns = columns_of_file(file.header, contract.contract)
+        found = columns_of_file(file.header, contract.contract, in_key, file.width(dialect))
     except PermanentError:
         return None  # told on the ordinary road
-    if dialect.comment is not None or needs_converting(columns, dialect):
+    columns = found.fields
+    if in_key or found.left_out or dialect.comment or needs_converting(columns, dialect):
         return None
     return Part(
         one.drop,
@@ -146,5 +152,5 @@ def _part(one: _Waiting, contract: StoredContract) -> Part | None:
         columns,
         file.tagged(one.drop.drop_id, dialect),
         file.rows,
-        unfilled(absent_columns(columns, contract.contract), file.rows),
+        unfilled(found.absent, file.rows),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headrace_loader.data_testing import tested
 from headrace_loader.files import Rows
+from headrace_loader.key_comparing import compared
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Loaded, Superseded
 from headrace_loader.placing import Placement
@@ -34,16 +35,17 @@ async def bring(
     if drop.action is Action.TRUNCATE:
         await transaction.remove_earlier_rows(keep_later=standing.later_rows)
     contract_id = placement.contract.contract_id
-    if not placement.staged:
+    if not (placement.staged or file.extras):
         found = await file.into(transaction, staged=False)
         await file.settle(found)
         return Loaded(
             found.rows, contract_id, aside=found.aside, warnings=found.warnings, run=claim.run
         )
     staging = await transaction.staging(
-        placement.contract.contract, placement.shape, placement.carried
+        placement.contract.contract, placement.shape, placement.carried, file.extras
     )
     found = await file.into(transaction, staged=True)
+    found = await compared(staging, placement.contract.contract, file, found)
     found = await tested(transaction, staging, placement.contract.contract, file, found)
     if placement.row_by_row and not placement.rowless:
         search = RefusedRows(staging, placement.contract.contract.on_bad_rows)

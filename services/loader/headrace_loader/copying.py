@@ -37,7 +37,7 @@ def copy_statement(
     ).format(
         table=target,
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
-        header=sql.Literal(dialect.header),
+        header=sql.Literal(dialect.header is not False),
         delimiter=sql.Literal(dialect.delimiter),
         quote=sql.Literal(dialect.quote),
         escape=sql.Literal(dialect.escape_character),

@@ -38,23 +38,31 @@ Blocks = AsyncIterator[bytes]
 
 @dataclass(frozen=True, slots=True)
 class CsvStream:
-    """A file ready for COPY: `blocks` are all its bytes, the header line among them."""
+    """A file ready for COPY.
+
+    Args:
+        blocks: all its bytes, the header line among them.
+        width: how many fields the first record of a file without a header has, if that was asked
+            for and can be seen.
+    """
 
     header: tuple[str, ...] | None
     blocks: Blocks
+    width: int | None = None
 
 
-async def open_csv(blocks: Blocks, dialect: CsvFormat) -> CsvStream:
+async def open_csv(blocks: Blocks, dialect: CsvFormat, *, measured: bool = False) -> CsvStream:
     """Reads as far as the header.
 
     Args:
         blocks: the file's bytes, unpacked.
+        measured: the width of a file without a header is wanted, too.
 
     Raises:
         PermanentError: the file is empty, or has no readable header.
     """
     plain = in_utf8(blocks, dialect.encoding)
-    if not dialect.header:
+    if not (dialect.header or measured):
         return CsvStream(None, plain)
     head, first_record, comments = bytearray(), _record_pattern(dialect), _comments(dialect)
     async for block in plain:
@@ -62,17 +70,28 @@ async def open_csv(blocks: Blocks, dialect: CsvFormat) -> CsvStream:
         start = _length_of(comments, head)
         end = _first_record_end(head[start:], first_record)
         if end is not None:
-            header = parse_record(bytes(head[start : start + end]), dialect)
-            return CsvStream(header, rejoined(bytes(head), plain))
+            return _stream(bytes(head[start : start + end]), rejoined(bytes(head), plain), dialect)
         if len(head) > MAX_HEADER_BYTES:
             raise _refusal(
                 "header_unreadable",
                 f"The first line does not end within {MAX_HEADER_BYTES:,} bytes.",
             )
+    if not head.strip() and not dialect.header:
+        return CsvStream(None, rejoined(bytes(head), plain))
     if not head.strip():
         raise _refusal("file_empty", "The file holds no header line.")
     start = _length_of(comments, head)
-    return CsvStream(parse_record(bytes(head[start:]), dialect), rejoined(bytes(head), plain))
+    return _stream(bytes(head[start:]), rejoined(bytes(head), plain), dialect)
+
+
+def _stream(first: bytes, blocks: Blocks, dialect: CsvFormat) -> CsvStream:
+    if dialect.header:
+        return CsvStream(parse_record(first, dialect), blocks)
+    try:
+        fields = next(csv_reader([first.decode(errors="replace")], dialect), [])
+    except csv.Error:
+        fields = []
+    return CsvStream(None, blocks, len(fields) or None)
 
 
 async def in_utf8(blocks: Blocks, encoding: str) -> Blocks:

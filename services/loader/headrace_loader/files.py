@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from headrace_loader.columns import unfilled
 from headrace_loader.csv_stream import within_lines
+from headrace_loader.key_values import Extras
 from headrace_loader.lake import S3Lake
 from headrace_loader.sheets import CsvSheet, JsonSheet, Sheet, open_sheet
 from headrace_loader.sifting.batches import BadRecord, Batch, Record
@@ -48,6 +49,14 @@ DEFAULT_FILE_LIMITS: Final = FileLimits()
 class Rows(Protocol):
     """The rows of one file, on their way."""
 
+    @property
+    def extras(self) -> Extras:
+        """What the file has beside fields that go into columns one by one."""
+
+    @property
+    def most_bad(self) -> int:
+        """With more bad rows than this the search for them ends."""
+
     async def into(self, transaction: LoadTransaction, *, staged: bool) -> Found:
         """Brings them into the table, or into its staging.
 
@@ -77,8 +86,15 @@ class _Rows:
         self._files = files
         self._drop = drop
         self._contract = contract
+        self.extras = sheet.extras
         self._header, self._encoding = sheet.header, sheet.encoding
         self._passed: list[int] = []
+
+    @property
+    def most_bad(self) -> int:
+        """See `Rows`."""
+        policy = self._contract.on_bad_rows
+        return policy.max_rows if policy.mode == "quarantine" else self._files.limits.bad_rows
 
     async def loaded(self, places: Iterable[int]) -> dict[int, Record]:
         """See `Rows`."""
@@ -141,8 +157,7 @@ class SiftedRows(_Rows):
 
     async def into(self, transaction: LoadTransaction, *, staged: bool) -> Found:
         """See `Rows`."""
-        policy, limits = self._contract.on_bad_rows, self._files.limits
-        most = policy.max_rows if policy.mode == "quarantine" else limits.bad_rows
+        most = self.most_bad
         statement = self._sheet.statement(transaction.destination(staged=staged))
         sifted = await transaction.sift(statement, self._read, most)
         self._passed = sorted(one.place for one in sifted.passed)

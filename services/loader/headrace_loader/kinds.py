@@ -1,4 +1,5 @@
-"""What is this file? Told by its content, by the contract, and last by its name. Without I/O."""
+"""What is this file? Decided by its content and the contract; a name decides only whether a file
+that begins as JSON does is JSON in a table of CSV files. Without I/O."""
 
 from __future__ import annotations
 
@@ -6,13 +7,17 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Final
 
-from headrace_loader.unpacking import Packing
+from headrace_loader.unpacking import Packing, is_text
 from headrace_shared.errors import PermanentError
 from headrace_shared.file_formats import ColumnarFormat, CsvFormat, FileFormat, JsonFormat
 from headrace_shared.reasons import Reason
 
-HEAD_BYTES: Final = 8
-"""So much of a file tells a columnar one."""
+HEAD_BYTES: Final = 64
+"""So much of a file is looked at."""
+
+_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_SPACE: Final = b" \t\r\n\0"
+"""Of JSON, and the half of each character of it in UTF-16."""
 
 _PARQUET: Final = b"PAR1"
 _ARROW_FILE: Final = b"ARROW1"
@@ -48,7 +53,8 @@ def kind_of(head: bytes, file: str, written: FileFormat) -> Kind:
     """What a file is.
 
     A Parquet or an Arrow file needs no options, so it is taken whatever the contract says; and a
-    file that is called JSON, in a table whose files are CSV, is taken for JSON.
+    file that is called JSON and begins as JSON does, in a table whose files are CSV, is taken for
+    JSON.
 
     Args:
         head: its first bytes, unpacked.
@@ -67,19 +73,21 @@ def kind_of(head: bytes, file: str, written: FileFormat) -> Kind:
     if isinstance(written, ColumnarFormat):
         raise _mismatch(head, written.type, "as the contract says, or change the contract's format")
     ending = PurePosixPath(bare_name(file)).suffix
-    if ending in _COLUMNAR_NAMES:
+    if ending in _COLUMNAR_NAMES and not is_text(head):
         raise _mismatch(head, _COLUMNAR_NAMES[ending], "as its name says, or name it as it is")
     if isinstance(written, JsonFormat):
         return Kind.JSON
-    return Kind.JSON if _is_called_json(file) else Kind.CSV
+    return Kind.JSON if _is_called_json(file) and _begins_as_json(head) else Kind.CSV
 
 
 def format_of(kind: Kind, written: FileFormat) -> CsvFormat | JsonFormat:
     """How a file of this kind is read under a contract."""
     if kind is Kind.CSV:
-        return written if isinstance(written, CsvFormat) else CsvFormat()
+        return written if isinstance(written, CsvFormat) else CsvFormat(unknown=written.unknown)
+    if kind is Kind.JSON and isinstance(written, JsonFormat):
+        return written
     if kind is Kind.JSON:
-        return written if isinstance(written, JsonFormat) else JsonFormat(type="json")
+        return JsonFormat(type="json", unknown=written.unknown)
     return _COLUMNAR
 
 
@@ -91,8 +99,21 @@ def bare_name(file: str) -> str:
     return name
 
 
+def is_called_csv(file: str) -> bool:
+    """Whether nothing in a file's name says that it is something else than CSV as it is."""
+    others = (*_JSON_NAMES, *_COLUMNAR_NAMES, *_KEPT_NAMES, *Packing)
+    return not file.lower().endswith(others)
+
+
 def _is_called_json(file: str) -> bool:
     return bare_name(file).endswith(_JSON_NAMES)
+
+
+def _begins_as_json(head: bytes) -> bool:
+    for mark in _MARKS:
+        head = head.removeprefix(mark)
+    beginning = head.lstrip(_SPACE)[:1]
+    return beginning in (b"", b"{", b"[")
 
 
 def _mismatch(head: bytes, kind: str, remedy: str) -> PermanentError:

@@ -31,6 +31,11 @@ class PlainFile:
         """How many rows the file has."""
         return self.body.count(b"\n")
 
+    def width(self, dialect: CsvFormat) -> int | None:
+        """How many fields the header or the first row has; None for an empty file."""
+        first = self.body.partition(b"\n")[0]
+        return len(self.header) if self.header else first.count(dialect.delimiter.encode()) + 1
+
     def tagged(self, drop_id: UUID, dialect: CsvFormat) -> bytes:
         """The rows with the drop id as a last field of each."""
         tag = f"{dialect.delimiter}{drop_id}\n".encode()

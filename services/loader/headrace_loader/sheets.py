@@ -10,9 +10,10 @@ from typing import Protocol
 from psycopg import sql
 
 from headrace_loader.columnar_file import as_csv
-from headrace_loader.columns import absent_columns, columns_of_file
+from headrace_loader.columns import columns_of_file
 from headrace_loader.copying import copy_statement, copy_text_statement
 from headrace_loader.csv_stream import CsvStream, in_utf8, open_csv, record_of
+from headrace_loader.key_values import NO_EXTRAS, Extras, Values, values_in_key
 from headrace_loader.kinds import HEAD_BYTES, Kind, format_of, kind_of
 from headrace_loader.sifting.batches import Batch
 from headrace_loader.sifting.converting import converters_of
@@ -41,6 +42,10 @@ class Sheet(Protocol):
         """What these rows have to be written in, to be read again."""
 
     @property
+    def extras(self) -> Extras:
+        """What the file has beside fields that go into columns one by one."""
+
+    @property
     def absent(self) -> tuple[str, ...]:
         """The contract's columns that the file has no field for; known once it was read."""
 
@@ -60,6 +65,7 @@ class CsvSheet:
     dialect: CsvFormat
     has_lines: bool
     absent: tuple[str, ...]
+    extras: Extras = NO_EXTRAS
 
     @property
     def header(self) -> str | None:
@@ -99,6 +105,7 @@ class JsonSheet:
     blocks: AsyncIterator[bytes]
     columns: tuple[Column, ...]
     written: JsonFormat
+    extras: Extras = NO_EXTRAS
     header: None = None
     encoding: str = "utf-8"
     filled: set[int] = field(default_factory=set)
@@ -118,7 +125,8 @@ class JsonSheet:
     def batches(self, most_bytes: int) -> AsyncIterator[Batch]:
         """See `Sheet`."""
         converters = converters_of(self.columns, self.written)
-        make = JsonRows(self.columns, self.written, converters, self.filled)
+        in_key = self.extras.compared
+        make = JsonRows(self.columns, self.written, converters, self.filled, in_key)
         return json_batches(self.blocks, make, self.written, most_bytes)
 
 
@@ -130,7 +138,7 @@ async def open_sheet(
 
     Args:
         blocks: the object's bytes.
-        file: its name.
+        file: its name, with the folders before it.
 
     Raises:
         PermanentError: it cannot be read, or does not go with the contract.
@@ -144,18 +152,31 @@ async def open_sheet(
     whole = rejoined(head, plain)
     kind = kind_of(head[:HEAD_BYTES], file, contract.format)
     written = format_of(kind, contract.format)
+    in_key = values_in_key(file, contract)
     if isinstance(written, JsonFormat):
-        yield JsonSheet(in_utf8(whole, "utf-8"), contract.columns, written)
+        extras = Extras(compared=in_key)
+        yield JsonSheet(in_utf8(whole, "utf-8"), contract.columns, written, extras)
     elif kind in (Kind.CSV, Kind.PLAIN_CSV):
-        yield await _csv(whole, written, contract, has_lines=True)
+        yield await _csv(whole, written, contract, in_key, has_lines=True)
     else:
         async with as_csv(whole, kind) as converted:
-            yield await _csv(converted, written, contract, has_lines=False)
+            yield await _csv(converted, written, contract, in_key, has_lines=False)
 
 
 async def _csv(
-    blocks: AsyncIterator[bytes], dialect: CsvFormat, contract: Contract, *, has_lines: bool
+    blocks: AsyncIterator[bytes],
+    dialect: CsvFormat,
+    contract: Contract,
+    in_key: Values,
+    *,
+    has_lines: bool,
 ) -> CsvSheet:
-    stream = await open_csv(blocks, dialect)
-    columns = columns_of_file(stream.header, contract)
-    return CsvSheet(stream, columns, dialect, has_lines, absent_columns(columns, contract))
+    is_measured = bool(in_key) or any(one.position for one in contract.columns)
+    stream = await open_csv(blocks, dialect, measured=is_measured)
+    found = columns_of_file(stream.header, contract, in_key, stream.width)
+    extras = Extras(
+        left_out=found.left_out,
+        filled={name: value for name, value in in_key.items() if name not in found.names},
+        compared={name: value for name, value in in_key.items() if name in found.names},
+    )
+    return CsvSheet(stream, found.fields, dialect, has_lines, found.absent, extras)

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, sql
 
+from headrace_loader.key_values import NO_EXTRAS, Extras
 from headrace_loader.sqlstate import copy_errors
 from headrace_shared.contract import Contract
 from headrace_shared.drop import Drop
@@ -52,11 +53,21 @@ class Target:
     contract: Contract
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFault:
+    """A value of a row, as Postgres writes it, and the other one in the file's key."""
+
+    column: str
+    in_key: str | None
+    value: str | None
+
+
 class Staging:
     """The staged rows of one drop, read under `contract`, on their way into `target`.
 
     Args:
         carried: the columns whose values reach the target, with the types that they pass through.
+        extras: what the file has beside fields that go into columns one by one.
     """
 
     def __init__(
@@ -66,7 +77,9 @@ class Staging:
         contract: Contract,
         target: Target,
         carried: Mapping[str, tuple[str, ...]],
+        extras: Extras = NO_EXTRAS,
     ) -> None:
+        self._extras = extras
         self._connection = connection
         self._drop = drop
         self._contract = contract
@@ -81,15 +94,21 @@ class Staging:
         self._left_out: list[int] = []
 
     async def make(self) -> None:
-        """An empty staging table with the contract's columns."""
+        """An empty staging table with the contract's columns; those that the key alone has a value
+        for are filled by their defaults."""
         columns = [
-            sql.SQL("{} {}{}").format(
+            sql.SQL("{} {}{} default {}").format(
                 sql.Identifier(column.name),
                 # One of an allow-list's own spellings, never the user's text.
                 sql.SQL(column.type),
                 sql.SQL("" if column.nullable else " not null"),
+                sql.Literal(self._extras.filled.get(column.name)),
             )
             for column in self._contract.columns
+        ]
+        columns += [
+            sql.SQL("{} text").format(sql.Identifier(name))
+            for name in sorted(self._extras.left_out)
         ]
         await self._connection.execute(
             sql.SQL(
@@ -139,6 +158,47 @@ class Staging:
             line: place + bisect_left(self._left_out, line)
             for line, place in await cursor.fetchall()
         }
+
+    async def other_than_key(self, most: int) -> dict[int, tuple[KeyFault, ...]]:
+        """The rows with another value than the file's key has, by their line numbers.
+
+        Args:
+            most: so many rows are looked for.
+        """
+        compared = self._extras.compared
+        if not compared:
+            return {}
+        parts = [self._differs(name, value) for name, value in compared.items()]
+        cursor = await self._connection.execute(
+            sql.SQL(
+                "select {line}, {parts} from {staged} where {any} order by {line} limit {most}"
+            ).format(
+                line=_LINE,
+                parts=sql.SQL(", ").join(
+                    sql.SQL("{}, {}::text").format(part, sql.Identifier(name))
+                    for part, name in zip(parts, compared, strict=True)
+                ),
+                staged=STAGED,
+                any=sql.SQL(" or ").join(parts),
+                most=sql.Literal(most),
+            )
+        )
+        return {
+            line: tuple(
+                KeyFault(name, compared[name], value)
+                for name, differs, value in zip(compared, told[::2], told[1::2], strict=True)
+                if differs
+            )
+            for line, *told in await cursor.fetchall()
+        }
+
+    def _differs(self, name: str, value: str | None) -> sql.Composed:
+        declared = self._contract.by_name[name].type
+        # json has no equality.
+        kind = sql.SQL("jsonb" if declared == "json" else declared)
+        return sql.SQL("({}::{} is distinct from {}::text::{})").format(
+            sql.Identifier(name), kind, sql.Literal(value), kind
+        )
 
     async def leave_out(self, lines: Sequence[int]) -> None:
         """Takes staged rows out, by their line numbers."""

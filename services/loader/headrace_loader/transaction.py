@@ -16,13 +16,14 @@ from headrace_loader.chain import Change
 from headrace_loader.copying import copy_statement
 from headrace_loader.csv_stream import END_MARKER_GONE, without_end_marker
 from headrace_loader.effects import gives_rows_back, replaced_under, took_effect
+from headrace_loader.key_values import NO_EXTRAS, Extras, refusal
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Outcome, Reverted
 from headrace_loader.reopening import NOTHING_REOPENED, Reopened
 from headrace_loader.row_tests import StagedRows
 from headrace_loader.sifting.batches import BadRecord
 from headrace_loader.sifting.copying import Reading, Sift, Sifted
-from headrace_loader.sifting.faults import judged
+from headrace_loader.sifting.faults import fault_of_value, judged
 from headrace_loader.sqlstate import copy_errors, ddl_errors
 from headrace_loader.staging import STAGED, Place, Staging, Target
 from headrace_loader.standing import Standing, standing
@@ -200,17 +201,33 @@ class LoadTransaction:
         return await run_tests(self._connection, contract.tests, rows, rules=self._rules)
 
     async def staging(
-        self, contract: Contract, shape: Contract, carried: Mapping[str, tuple[str, ...]]
+        self,
+        contract: Contract,
+        shape: Contract,
+        carried: Mapping[str, tuple[str, ...]],
+        extras: Extras = NO_EXTRAS,
     ) -> Staging:
         """A place for rows that are read under `contract` and go into a table with the shape of
         another one, or have to be held against its rows.
 
         Args:
             carried: the columns whose values reach the table, with the types on their way.
+            extras: what the file has beside fields that go into columns one by one.
+
+        Raises:
+            PermanentError: a value of the key is not of its column's type.
         """
-        staged = Staging(self._connection, self._drop, contract, self._target(shape), carried)
+        await self._check_key(contract, extras)
+        target = self._target(shape)
+        staged = Staging(self._connection, self._drop, contract, target, carried, extras)
         await staged.make()
         return staged
+
+    async def _check_key(self, contract: Contract, extras: Extras) -> None:
+        for name, value in extras.in_key.items():
+            fault = value and await fault_of_value(self._connection, contract.by_name[name], value)
+            if fault:
+                raise refusal(f"{name}={value}", f"{fault.reason} (column {name!r})")
 
     async def apply_contract(self, contract: Contract) -> tuple[Change, bool]:
         """Takes a contract into the table's chain and gives the table the shape that follows;

@@ -99,6 +99,13 @@ async def _faults(
     return found
 
 
+async def fault_of_value(
+    connection: AsyncConnection[Any], column: Column, value: str
+) -> Fault | None:
+    """What is wrong with one value of a column; None for nothing."""
+    return (await _faults(connection, column, [value])).get(0)
+
+
 def value_fault(column: Column, value: str, message: str, sqlstate: str) -> Fault:
     """A value that a column cannot take, in words.
 

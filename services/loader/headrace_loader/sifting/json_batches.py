@@ -10,16 +10,13 @@ from typing import Final
 from headrace_loader.sifting.batches import BadRecord, Fields, Record
 from headrace_loader.sifting.json_cutting import cutter_of
 from headrace_loader.sifting.json_fields import FaultyError
-from headrace_loader.sifting.json_rows import JsonRows
+from headrace_loader.sifting.json_rows import TEXT, JsonRows
 from headrace_shared.file_formats import JsonFormat, json_path
 
 _HEAD_BYTES: Final = 1_048_576
 
 _RECORD_BYTES: Final = 300
 """What Python's objects for one record take beside its bytes."""
-
-_TEXT: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
-"""https://www.postgresql.org/docs/current/sql-copy.html (Text Format)"""
 
 
 @dataclass(slots=True)
@@ -102,4 +99,4 @@ async def json_batches(
 
 
 def _line(row: Sequence[str | None]) -> str:
-    return "\t".join(["\\N" if one is None else one.translate(_TEXT) for one in row])
+    return "\t".join(["\\N" if one is None else one.translate(TEXT) for one in row])

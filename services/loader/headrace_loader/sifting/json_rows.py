@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from headrace_loader.columns import field_name
+from headrace_loader.column_names import ColumnNames
 from headrace_loader.sifting.batches import Fault
 from headrace_loader.sifting.converting import Converter
 from headrace_loader.sifting.json_fields import (
@@ -26,7 +26,7 @@ from headrace_loader.sifting.json_fields import (
 from headrace_loader.sifting.rewriting import unconverted
 from headrace_loader.sqlstate import shortened
 from headrace_shared.contract import Column
-from headrace_shared.file_formats import JsonFormat, json_path
+from headrace_shared.file_formats import JsonFormat, Steps, json_path
 
 _string: Final = msgspec.json.Decoder(str)
 
@@ -39,17 +39,24 @@ _MOST_KEYS: Final = 10_000
 
 _STRING, _NULL = b'"n'
 
+NO_VALUES: Final[Mapping[str, str | None]] = {}
+
+TEXT: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+"""https://www.postgresql.org/docs/current/sql-copy.html (Text Format)"""
+
 
 class JsonRows:
     """Makes rows of records.
 
-    A column without a `path` takes the field of its name in any case; a field that a `path` names
-    is left to that path, unless it has exactly the column's name.
+    A field goes into the column that `ColumnNames` finds; a field that a path of `from` names is
+    left to that path, unless it has exactly the column's name.
 
     Args:
         columns: those of the contract.
         converters: of columns whose texts Postgres cannot read as they are written.
         filled: the places of the columns that some record has a field for are added here.
+        in_key: the values that columns take from the file's key where a record has no field for
+            them, by the columns' names, as Postgres reads them.
     """
 
     def __init__(
@@ -58,13 +65,20 @@ class JsonRows:
         written: JsonFormat,
         converters: Mapping[int, Converter],
         filled: set[int],
+        in_key: Mapping[str, str | None] = NO_VALUES,
     ) -> None:
         self._columns = columns
-        self._paths = [json_path(one.path) if one.path else None for one in columns]
+        self._paths = _paths(columns)
         self._explode = [json_path(path) for path in written.explode]
         self._converters = converters
         self._filled = filled
-        self._by_name = {one.name: place for place, one in enumerate(columns) if not one.path}
+        self._place = {one.name: place for place, one in enumerate(columns)}
+        self._names = ColumnNames(
+            [one for one, path in zip(columns, self._paths, strict=True) if path is None]
+        )
+        self._in_key = {self._place[name]: value for name, value in in_key.items()}
+        self._filled.update(self._in_key)
+        self._without_field = [_field_of(self._in_key.get(place)) for place in range(len(columns))]
         steps = [path for path in (*self._paths, *self._explode) if path]
         self._claimed = frozenset(str(path[0]) for path in steps)
         self._takes_unknown = written.unknown == "ignore" or bool(self._explode)
@@ -84,7 +98,7 @@ class JsonRows:
             FaultyError: it is none.
         """
         root = self._scope(read_object(record))
-        faults = [] if self._takes_unknown else self._unknown(root.fields)
+        faults = [] if self._takes_unknown else self._unknown(root)
         made = [self._row(scopes, faults) for scopes in self._scopes([root], 0)]
         if faults:
             raise FaultyError(*dict.fromkeys(faults), rows=made)
@@ -109,9 +123,13 @@ class JsonRows:
                 return None
             for place in places:
                 row[place] = self._field(place, bytes(raw))
-        if any(row[place] in (None, _NULL_FIELD) for place in self._required):
+        whole = [
+            other if field is None else field
+            for field, other in zip(row, self._without_field, strict=True)
+        ]
+        if any(whole[place] == _NULL_FIELD for place in self._required):
             return None
-        return b"\t".join([_NULL_FIELD if field is None else field for field in row])
+        return b"\t".join(whole)
 
     def _plain_fields(self, record: bytes) -> Object | None:
         """The fields of a record of which COPY takes every text as it is."""
@@ -132,7 +150,7 @@ class JsonRows:
         filled = [place for place, path in enumerate(self._paths) if path and path[0] == key]
         name = self._name_of(key)
         if name is not None:
-            filled.append(self._by_name[name])
+            filled.append(self._place[name])
         self._filled.update(filled)
         if len(self._places) < _MOST_KEYS:
             self._places[key] = tuple(filled)
@@ -140,8 +158,10 @@ class JsonRows:
 
     def _name_of(self, key: str) -> str | None:
         """The column without a path that a field names."""
-        name = field_name(key)
-        return name if name in self._by_name and (key == name or key not in self._claimed) else None
+        column = self._names.column_of(key)
+        if column is None or (key in self._claimed and key not in (column.name, column.field)):
+            return None
+        return column.name
 
     def _scope(self, fields: Object) -> Scope:
         names: Names = {}
@@ -168,7 +188,11 @@ class JsonRows:
             raw = self._named(place, scopes, faults) if path is None else found(scopes, path)
             if raw is not None:
                 self._filled.add(place)
-            value = self._value(place, raw, faults)
+            value = (
+                self._in_key[place]
+                if raw is None and place in self._in_key
+                else self._value(place, raw, faults)
+            )
             if value is None and len(faults) == before and not self._columns[place].nullable:
                 faults.append(_null(self._columns[place]))
             row.append(value)
@@ -180,7 +204,7 @@ class JsonRows:
         """The field with the column's name, from the innermost scope that has one."""
         name = self._columns[place].name
         for scope in scopes:
-            keys = scope.names.get(name, [])
+            keys = self._chosen(place, scope)
             if len(keys) > 1:
                 self._filled.add(place)
                 faults.append(_ambiguous(name, keys))
@@ -188,6 +212,12 @@ class JsonRows:
             if keys:
                 return scope.fields[keys[0]]
         return None
+
+    def _chosen(self, place: int, scope: Scope) -> Sequence[str]:
+        """The fields that name a column; where `from` names one of several exactly, that one."""
+        column = self._columns[place]
+        keys = scope.names.get(column.name, [])
+        return [column.field] if column.field is not None and column.field in keys else keys
 
     def _value(self, place: int, raw: msgspec.Raw | None, faults: list[Fault]) -> str | None:
         content = b"null" if raw is None else bytes(raw)
@@ -208,21 +238,34 @@ class JsonRows:
             faults.append(unconverted(self._columns[place], text, error))
             return None
 
-    def _unknown(self, fields: Object) -> list[Fault]:
-        names = sorted(
-            key for key in fields if key not in self._claimed and self._name_of(key) is None
-        )
+    def _unknown(self, root: Scope) -> list[Fault]:
+        taken = {key for name in root.names for key in self._chosen(self._place[name], root)}
+        names = sorted(key for key in root.fields if key not in self._claimed | taken)
         if not names:
             return []
         told = ", ".join(repr(shortened(name)) for name in names[:5])
         return [Fault("unknown_field", f"no column takes {told}")]
 
 
+def _paths(columns: Sequence[Column]) -> list[Steps | None]:
+    """The paths that lead to the columns' values; None where the name of the field does."""
+    fields = [one.field for one in columns]
+    shared = {field for field in fields if fields.count(field) > 1}
+    return [
+        one.steps if one.field is None else ((one.field,) if one.field in shared else None)
+        for one in columns
+    ]
+
+
+def _field_of(value: str | None) -> bytes:
+    return _NULL_FIELD if value is None else value.translate(TEXT).encode()
+
+
 def _ambiguous(name: str, keys: Sequence[str]) -> Fault:
     listed = ", ".join(repr(shortened(key)) for key in sorted(keys))
     return Fault(
         "ambiguous_field",
-        f"the fields {listed} all name this column; a path in the contract chooses one",
+        f"the fields {listed} all name this column; `from` in the contract chooses one",
         column=name,
     )
 
