@@ -32,17 +32,18 @@ from headrace_shared.contract_agreement import (
 )
 from headrace_shared.contract_document import DocumentError, read_document
 from headrace_shared.data_tests import DataTest
+from headrace_shared.date_formats import CAN_LOSE, refuse_bad_format
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import PermanentError
 from headrace_shared.file_formats import (
     CsvFormat,
     FileFormat,
     LocalFormat,
+    Loss,
     Part,
     Steps,
     is_path,
     json_path,
-    refuse_bad_format,
 )
 from headrace_shared.identifiers import RULE, safe_column
 from headrace_shared.reasons import Reason
@@ -106,6 +107,12 @@ class Column(Part):
         description="How dates and times may be written, tried in order, in the codes of strptime: "
         "`%d.%m.%Y`. Without any: as Postgres reads them, ISO 8601.",
     )
+    lossy: tuple[Loss, ...] = Field(
+        (),
+        description="Parts of a text that the column's type cannot hold and that may be dropped: "
+        "`offset` (date, time, timestamp), `time_of_day` (date), `date` (time). A row with any "
+        "other is a bad row.",
+    )
 
     @field_validator("taken_from")
     @classmethod
@@ -138,7 +145,14 @@ class Column(Part):
         if self.formats and self.type.partition(" ")[0] not in ("date", "time", "timestamp"):
             raise ValueError(f"formats are for dates and times, not for {self.type}")
         for form in self.formats:
-            refuse_bad_format(form if isinstance(form, str) else form.format)
+            refuse_bad_format(form if isinstance(form, str) else form.format, self.type)
+        return self
+
+    @model_validator(mode="after")
+    def _loses_what_it_cannot_hold(self) -> Column:
+        for one in self.lossy:
+            if one not in CAN_LOSE.get(self.type, ()):
+                raise ValueError(f"{self.type} never loses {one!r}: leave it out of lossy")
         return self
 
     @field_validator("name")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
@@ -30,6 +29,9 @@ Unknown = Annotated[
         "another file the file is rejected; or it is left out."
     ),
 ]
+
+Loss = Literal["offset", "time_of_day", "date"]
+"""A part of a text that a column of dates or times may drop."""
 
 
 class Part(BaseModel):
@@ -147,6 +149,11 @@ class JsonFormat(Part):
         "Paths of columns are looked for in the element first, then in what encloses it.",
     )
     unknown: Unknown = "refuse"
+    duplicate_keys: Literal["refuse", "last"] = Field(
+        "refuse",
+        description="A key that an object has twice, where a column reads it: a bad row, or its "
+        "last value counts.",
+    )
 
     @field_validator("explode", mode="before")
     @classmethod
@@ -204,19 +211,3 @@ class LocalFormat(Part):
         if re.fullmatch(r"[a-z]{2,3}(_[A-Za-z0-9]{2,8})*", value.replace("-", "_")) is None:
             raise ValueError("must be the code of a language, such as ru or pt_BR")
         return value.replace("-", "_")
-
-
-def refuse_bad_format(form: str) -> None:
-    """Looks whether strptime knows the codes of a format.
-
-    Raises:
-        ValueError: it does not, or there are none.
-    """
-    try:
-        datetime.strptime("", form)  # noqa: DTZ007 - no moment comes of it
-    except ValueError as error:
-        # Whether a text fits the format is another matter.
-        if "does not match" not in str(error):
-            raise ValueError(f"{form!r} is no format of strptime: {error}") from None
-    if "%" not in form:
-        raise ValueError(f"{form!r} has no code of strptime, such as %Y-%m-%d")

@@ -58,6 +58,22 @@ def test_contract_survives_being_stored() -> None:
             "/format/delimiter",
         ),
         (
+            b'{"columns": [{"name": "a", "type": "timestamptz", "lossy": ["offset"]}]}',
+            "/columns/0: timestamp with time zone never loses 'offset': leave it out of lossy",
+        ),
+        (
+            b'{"columns": [{"name": "a", "type": "date", "formats": ["%d %B"]}]}',
+            "/columns/0: '%d %B' makes no date: it lacks a year (%Y)",
+        ),
+        (
+            b'{"columns": [{"name": "a", "type": "timestamp", "formats": ["%d %H:%M"]}]}',
+            "/columns/0: '%d %H:%M' makes no timestamp: it lacks a year (%Y), a month (%m)",
+        ),
+        (
+            b'{"columns": [{"name": "a", "type": "time", "formats": ["%I:%M"]}]}',
+            "/columns/0: '%I:%M' makes no time: it lacks %p beside %I",
+        ),
+        (
             b'{"columns": [{"name": "a", "type": "int", "formats": ["%d.%m.%Y"]}]}',
             "/columns/0: formats are for dates and times, not for integer",
         ),

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace_loader.sifting.batches import Record
-from headrace_loader.sifting.json_cutting import Documents, Elements, Lines, cutter_of
+from headrace_loader.sifting.json_cutting import Documents, Lines, cutter_of
+from headrace_loader.sifting.json_elements import Elements
 from headrace_loader.sifting.json_fields import FaultyError
 from headrace_loader.sifting.json_rows import JsonRows
 from headrace_shared.contract import Column
@@ -133,7 +134,7 @@ COLUMNS = (
 def test_any_record_makes_rows_or_is_told_to_be_bad(content: bytes) -> None:
     for written in (JsonFormat(type="json"), JsonFormat(type="json", explode=("$.b",))):
         try:
-            rows = JsonRows(COLUMNS, written, {}, set()).rows(content)
+            rows = JsonRows(COLUMNS, written, {}, {}, set()).rows(content)
         except FaultyError:
             continue
         assert all(len(row) == len(COLUMNS) and row[0] is not None for row in rows)
@@ -185,7 +186,7 @@ NAMED = (
 
 def rows_of(record: dict[str, Any], filled: set[int] | None = None, **written: Any) -> list[Any]:
     form = JsonFormat(type="json", **written)
-    return JsonRows(NAMED, form, {}, set() if filled is None else filled).rows(
+    return JsonRows(NAMED, form, {}, {}, set() if filled is None else filled).rows(
         json.dumps(record).encode()
     )
 
@@ -232,7 +233,8 @@ def test_short_way_of_the_many_gives_what_the_long_way_gives(
 ) -> None:
     form = JsonFormat.model_validate({"type": "json", "unknown": unknown})
     filled: tuple[set[int], set[int]] = (set(), set())
-    short, long = JsonRows(NAMED, form, {}, filled[0]), JsonRows(NAMED, form, {}, filled[1])
+    short = JsonRows(NAMED, form, {}, {}, filled[0])
+    long = JsonRows(NAMED, form, {}, {}, filled[1])
     for record in records:
         content = json.dumps(record, ensure_ascii=False).encode()
         line = short.line(content)
@@ -243,6 +245,9 @@ def test_short_way_of_the_many_gives_what_the_long_way_gives(
             with pytest.raises(FaultyError):
                 short.rows(content)
             continue
-        assert line is not None
+        if line is None:
+            # A text for an integer: it takes a second look.
+            assert isinstance(record.get("a", record.get("A")), str)
+            continue
         assert line.decode() == "\t".join("\\N" if one is None else one for one in row)
         assert filled[0] == filled[1]

@@ -22,6 +22,7 @@ from headrace_loader.lake import S3Lake
 from headrace_loader.outcomes import Loaded
 from headrace_loader.pace import Verdict
 from headrace_loader.plain_csv import PlainFile, plain_file
+from headrace_loader.plain_dates import have_clear_dates
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.room import Room
 from headrace_loader.shared_load import ContendedError, Part
@@ -144,7 +145,10 @@ def _part(one: _Waiting, contract: StoredContract) -> Part | None:
     except PermanentError:
         return None  # told on the ordinary road
     columns = found.fields
-    if in_key or found.left_out or dialect.comment or needs_converting(columns, dialect):
+    is_plain = not (
+        in_key or found.left_out or dialect.comment or needs_converting(columns, dialect)
+    )
+    if not is_plain or not have_clear_dates(file.body, columns, dialect):
         return None
     return Part(
         one.drop,

@@ -12,6 +12,7 @@ from headrace_loader.sifting.verdict import Found, refusal, told
 from headrace_loader.staging import Staging
 from headrace_loader.test_outcomes import TestOutcome
 from headrace_loader.transaction import LoadTransaction
+from headrace_loader.whole_records import StagedRecord, records_at_fault
 from headrace_shared.contract import Contract
 from headrace_shared.data_tests import Severity
 from headrace_shared.errors import PermanentError
@@ -42,30 +43,24 @@ async def tested(
         return replace(found, tests=results)
     failed = await _failed(staging, file, errors)
     if contract.hard_testing or any(one.failing_rows and not one.separable for one in errors):
-        bad = by_number([*found.bad, *failed.values()])
+        bad = by_number([*found.bad, *(one.bad for one in failed)])
         await file.refuse(bad)
         raise PermanentError(_reason(errors, bad, results))
-    await staging.leave_out(list(failed))
-    return replace(found, rows=found.rows - len(failed), failed=[*failed.values()], tests=results)
+    await staging.leave_out([line for one in failed for line in one.lines])
+    rows = found.rows - sum(len(one.lines) for one in failed)
+    return replace(found, rows=rows, failed=[one.bad for one in failed], tests=results)
 
 
 async def _failed(
     staging: Staging, file: Rows, errors: Sequence[TestOutcome]
-) -> dict[int, BadRecord]:
-    """The rows that failed, by their line numbers, with all the tests that they failed."""
+) -> list[StagedRecord]:
+    """The records with rows that failed, with all the tests that they failed."""
     faults: dict[int, list[Fault]] = {}
     for one in errors:
         values = {row.line_number: row.values for row in one.sample}
         for line in one.line_numbers:
             faults.setdefault(line, []).append(_fault(one, values.get(line, ())))
-    if not faults:
-        return {}
-    places = await staging.places(list(faults))
-    records = await file.loaded(places.values())
-    return {
-        line: BadRecord(records[place], tuple(faults[line]))
-        for line, place in sorted(places.items())
-    }
+    return await records_at_fault(staging, file, faults)
 
 
 def _fault(outcome: TestOutcome, values: Sequence[str | None]) -> Fault:

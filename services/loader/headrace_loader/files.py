@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -11,6 +11,7 @@ from headrace_loader.columns import unfilled
 from headrace_loader.csv_stream import within_lines
 from headrace_loader.key_values import Extras
 from headrace_loader.lake import S3Lake
+from headrace_loader.plain_dates import with_clear_dates
 from headrace_loader.sheets import CsvSheet, JsonSheet, Sheet, open_sheet
 from headrace_loader.sifting.batches import BadRecord, Batch, Record
 from headrace_loader.sifting.copying import loaded_records
@@ -62,11 +63,13 @@ class Rows(Protocol):
 
         Raises:
             CopyRefusedError: a row cannot be taken.
+            UnclearDatesError: a row has to be validated first.
             TransientError: the lake does not go on.
         """
 
     async def loaded(self, places: Iterable[int]) -> dict[int, Record]:
-        """The records of rows that are in, by their place among these, counted from 0."""
+        """The records of rows that are in, by the places of all their rows among these, counted
+        from 0."""
 
     async def settle(self, found: Found) -> None:
         """Keeps the bad rows.
@@ -89,6 +92,7 @@ class _Rows:
         self.extras = sheet.extras
         self._header, self._encoding = sheet.header, sheet.encoding
         self._passed: list[int] = []
+        self._left_out: set[int] = set()
 
     @property
     def most_bad(self) -> int:
@@ -129,6 +133,7 @@ class _Rows:
     @asynccontextmanager
     async def _again(self) -> AsyncIterator[AsyncIterator[Batch]]:
         async with self._files.sheet(self._drop, self._contract) as again:
+            again.leave_out(self._left_out)
             yield again.batches(self._files.limits.line_bytes)
 
 
@@ -142,7 +147,10 @@ class PlainRows(_Rows):
     async def into(self, transaction: LoadTransaction, *, staged: bool) -> Found:
         """See `Rows`."""
         sheet = self._sheet
-        blocks = within_lines(sheet.file.blocks, self._files.limits.line_bytes)
+        most_bytes = self._files.limits.line_bytes
+        blocks = with_clear_dates(
+            within_lines(sheet.file.blocks, most_bytes), sheet.columns, sheet.dialect, most_bytes
+        )
         rows = await transaction.copy(sheet.columns, sheet.dialect, blocks, staged=staged)
         return Found(rows, warnings=unfilled(sheet.absent, rows))
 
@@ -159,11 +167,17 @@ class SiftedRows(_Rows):
         """See `Rows`."""
         most = self.most_bad
         statement = self._sheet.statement(transaction.destination(staged=staged))
-        sifted = await transaction.sift(statement, self._read, most)
+        sifted = await transaction.sift(statement, self._read, most, self._leave_out)
         self._passed = sorted(one.place for one in sifted.passed)
         bad = await transaction.judged(self._sheet.columns, sifted)
         warnings = unfilled(self._sheet.absent, sifted.rows + len(bad))
         return Found(sifted.rows, bad[: most + 1], sifted.complete, warnings=warnings)
+
+    def _leave_out(self, records: Collection[int]) -> bool:
+        if not self._sheet.leave_out(records):
+            return False
+        self._left_out.update(records)
+        return True
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncIterator[Batch]]:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from headrace_loader.column_names import ColumnNames
 from headrace_loader.sifting.converting import converters_of
+from headrace_loader.sifting.date_texts import text_check
 from headrace_loader.sqlstate import shortened
 from headrace_shared.contract import Column, Contract
 from headrace_shared.errors import PermanentError
@@ -73,7 +74,10 @@ def values_in_key(file: str, contract: Contract) -> dict[str, str | None]:
             raise refusal(folder, f"the key has another value for the column {column.name!r} too")
         if value is None and not column.nullable:
             raise refusal(folder, f"the column {column.name!r} must not be null")
-        found[column.name] = value if value is None else _converted(value, column, contract)
+        if value is not None:
+            value = _converted(value, column, contract)
+            _refuse_changed(value, column, folder)
+        found[column.name] = value
     return found
 
 
@@ -117,3 +121,10 @@ def _converted(value: str, column: Column, contract: Contract) -> str:
         return value if convert is None else convert(value)
     except ValueError:
         return value
+
+
+def _refuse_changed(value: str, column: Column, folder: str) -> None:
+    check = text_check(column)
+    fault = check(value) if check is not None else None
+    if fault is not None:
+        raise refusal(folder, fault.reason)

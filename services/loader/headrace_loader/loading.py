@@ -22,6 +22,7 @@ from headrace_loader.outcomes import Applied, Outcome, Rejected, Reverted, Super
 from headrace_loader.own_contracts import OwnContracts
 from headrace_loader.pace import Verdict
 from headrace_loader.placing import Placement, place
+from headrace_loader.plain_dates import UnclearDatesError
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.room import Room
 from headrace_loader.sifting.converting import unknown_locales
@@ -201,12 +202,14 @@ class Loading:
         while True:
             try:
                 return await self._take(this, stored, reading)
+            except UnclearDatesError:
+                reading = _Reading.VALIDATED
             except (CopyRefusedError, TableRefusedError) as refused:
                 following = _next_reading(reading, refused)
                 if following is None:
                     raise _rejection(refused) from refused
-                _log.info("load.refused")
                 reading = following
+            _log.info("load.refused")
 
     async def _take(self, this: _Try, stored: StoredContract, reading: _Reading) -> Outcome:
         sifted = reading is not _Reading.PLAIN

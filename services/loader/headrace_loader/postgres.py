@@ -94,6 +94,7 @@ class PostgresWarehouse:
                 # A file means the same whatever the server's own settings are.
                 "timezone": "UTC",
                 "datestyle": "ISO, YMD",
+                "timezone_abbreviations": "Default",
                 # Not the schema of the role's own name, which may be a db_name.
                 "search_path": "public",
                 # An error instead of rows that row-level security hides from the loader.

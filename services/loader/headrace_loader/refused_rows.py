@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from headrace_loader.files import Rows
-from headrace_loader.sifting.batches import BadRecord, Fault, by_number
+from headrace_loader.sifting.batches import Fault, by_number
 from headrace_loader.sifting.verdict import Found, refusal
 from headrace_loader.sqlstate import REFUSED_BY_TABLE, CopyRefusedError
 from headrace_loader.staging import Staging
+from headrace_loader.whole_records import records_at_fault
 from headrace_shared.contract import OnBadRows
 from headrace_shared.errors import PermanentError
 from headrace_shared.logging import get_logger
@@ -90,18 +91,15 @@ class RefusedRows:
         return self._policy.max_rows - len(found.bad)
 
     async def _left_out(self, found: Found, file: Rows, refused: _Refused) -> Found:
-        places = await self._staging.places(list(refused.rows))
-        records = await file.loaded(places.values())
-        bad = [
-            BadRecord(records[place], (_fault(refused.rows[line]),))
-            for line, place in sorted(places.items())
-        ]
-        _log.info("rows.refused", rows=len(bad), complete=refused.complete)
-        await self._staging.leave_out(list(refused.rows))
+        faults = {line: [_fault(error)] for line, error in refused.rows.items()}
+        records = await records_at_fault(self._staging, file, faults)
+        lines = [line for one in records for line in one.lines]
+        _log.info("rows.refused", rows=len(lines), complete=refused.complete)
+        await self._staging.leave_out(lines)
         return replace(
             found,
-            rows=found.rows - len(bad),
-            bad=by_number([*found.bad, *bad]),
+            rows=found.rows - len(lines),
+            bad=by_number([*found.bad, *(one.bad for one in records)]),
             complete=refused.complete,
         )
 

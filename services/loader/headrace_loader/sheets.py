@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,6 +18,7 @@ from headrace_loader.kinds import HEAD_BYTES, Kind, format_of, kind_of
 from headrace_loader.sifting.batches import Batch
 from headrace_loader.sifting.converting import converters_of
 from headrace_loader.sifting.csv_batches import CsvBatcher, csv_batches
+from headrace_loader.sifting.date_texts import text_checks
 from headrace_loader.sifting.json_batches import json_batches
 from headrace_loader.sifting.json_rows import JsonRows
 from headrace_loader.sifting.rewriting import Layout
@@ -54,6 +55,10 @@ class Sheet(Protocol):
 
     def batches(self, most_bytes: int) -> AsyncIterator[Batch]:
         """The rows. `most_bytes`: the longest line."""
+
+    def leave_out(self, records: Collection[int], /) -> bool:
+        """Makes records bad as a whole, by their numbers, in batches that are read from now on;
+        False where a record is one row in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +97,16 @@ class CsvSheet:
     def batches(self, most_bytes: int) -> AsyncIterator[Batch]:
         """See `Sheet`."""
         converters = converters_of(self.columns, self.dialect)
-        layout = Layout(self.dialect, self.columns, converters, self.has_lines)
+        layout = Layout(
+            self.dialect, self.columns, converters, text_checks(self.columns), self.has_lines
+        )
         has_header = self.file.header is not None
         batcher = CsvBatcher(layout, header=has_header, most_bytes=most_bytes)
         return csv_batches(self.file.blocks, batcher)
+
+    def leave_out(self, _records: Collection[int], /) -> bool:
+        """See `Sheet`: a record is one row here, so that none of it is left."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,8 @@ class JsonSheet:
     encoding: str = "utf-8"
     filled: set[int] = field(default_factory=set)
     """The places of the columns that a record had a field for."""
+    left_out: set[int] = field(default_factory=set)
+    """The numbers of records that are bad in any case."""
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -125,9 +138,15 @@ class JsonSheet:
     def batches(self, most_bytes: int) -> AsyncIterator[Batch]:
         """See `Sheet`."""
         converters = converters_of(self.columns, self.written)
+        checks = text_checks(self.columns)
         in_key = self.extras.compared
-        make = JsonRows(self.columns, self.written, converters, self.filled, in_key)
-        return json_batches(self.blocks, make, self.written, most_bytes)
+        make = JsonRows(self.columns, self.written, converters, checks, self.filled, in_key)
+        return json_batches(self.blocks, make, self.written, most_bytes, self.left_out)
+
+    def leave_out(self, records: Collection[int], /) -> bool:
+        """See `Sheet`."""
+        self.left_out.update(records)
+        return bool(self.written.explode)
 
 
 @asynccontextmanager

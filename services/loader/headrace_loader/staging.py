@@ -200,6 +200,25 @@ class Staging:
             sql.Identifier(name), kind, sql.Literal(value), kind
         )
 
+    async def lines_of(self, places: Sequence[int]) -> dict[int, int]:
+        """The line numbers of staged rows, by their places among all that were staged, counted
+        from 0; those that are left out are not there."""
+        if not places:
+            return {}
+        first, last = min(places) - len(self._left_out), max(places)
+        cursor = await self._connection.execute(
+            sql.SQL(
+                "select {line}, place from (select {line}, row_number() over (order by {line}) - 1 "
+                "as place from {staged}) as numbered where place between %s and %s"
+            ).format(line=_LINE, staged=STAGED),
+            [first, last],
+        )
+        found = {
+            place + bisect_left(self._left_out, line): line
+            for line, place in await cursor.fetchall()
+        }
+        return {place: found[place] for place in places if place in found}
+
     async def leave_out(self, lines: Sequence[int]) -> None:
         """Takes staged rows out, by their line numbers."""
         self._left_out = sorted([*self._left_out, *lines])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -177,17 +177,24 @@ class LoadTransaction:
         """The table that rows are copied into."""
         return STAGED if staged else self._place.identifier
 
-    async def sift(self, statement: sql.Composed, read: Reading, most_bad: int) -> Sifted:
+    async def sift(
+        self,
+        statement: sql.Composed,
+        read: Reading,
+        most_bad: int,
+        leave_out: Callable[[Collection[int]], bool],
+    ) -> Sifted:
         """Copies batches, passing over rows with values that are not of their column's type.
 
         Args:
             most_bad: with more bad rows than this the reading stops, and nothing is copied.
+            leave_out: makes records bad as a whole; see `Sift`.
 
         Raises:
             CopyRefusedError: a row broke a rule that only the table knows of.
             TransientError: the lake does not go on.
         """
-        sift = Sift(self._connection, statement, read, most_bad)
+        sift = Sift(self._connection, statement, read, most_bad, leave_out)
         return await sift.run(partial(_patiently, self._stall))
 
     async def judged(self, columns: Sequence[Column], sifted: Sifted) -> list[BadRecord]:

@@ -90,3 +90,6 @@ class Batch(Protocol):
 
     def sent(self, place: int) -> tuple[Record, Fields]:
         """The record of a row of the payload, and its values in the order of the columns."""
+
+    def beside(self, places: Sequence[int]) -> Sequence[int]:
+        """These places, in order, with those of the other rows of the same records."""

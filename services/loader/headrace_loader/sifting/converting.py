@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -21,6 +22,10 @@ Converter = Callable[[str], str]
 _NUMBERS: Final = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double"})
 _MANY: Final = 65_536
 """Dates come again and again in a file."""
+
+_ZONE_WORD: Final = re.compile(r"[A-Z]{3}\d[A-Z]{3}|[A-Za-z][A-Za-z_]*(?:[/+-][A-Za-z0-9_+-]+)*")
+
+_Moment = tuple[datetime, str]
 
 
 def converters_of(columns: Sequence[Column], written: FileFormat) -> Mapping[int, Converter]:
@@ -72,10 +77,10 @@ def _of_times(column: Column) -> Converter:
     def convert(text: str) -> str:
         for read in readers:
             try:
-                moment = read(text.strip())
+                moment, zone = read(text.strip())
             except ValueError:
                 continue
-            return _written(moment, kind)
+            return _written(moment, zone, kind)
         raise ValueError(f"is not written as {forms}")
 
     return convert
@@ -85,7 +90,7 @@ def _form(form: str | LocalFormat) -> str:
     return form if isinstance(form, str) else f"{form.format} ({form.locale})"
 
 
-def _reader(form: str | LocalFormat) -> Callable[[str], datetime]:
+def _reader(form: str | LocalFormat) -> Callable[[str], _Moment]:
     if isinstance(form, str):
         return lambda text: _moment(text, form)
     months, pattern = _months(form.locale), re.sub("%[Bb]", "%m", form.format)
@@ -97,10 +102,16 @@ def _reader(form: str | LocalFormat) -> Callable[[str], datetime]:
     )
 
 
-def _moment(text: str, form: str) -> datetime:
-    moment = datetime.strptime(text, form)  # noqa: DTZ007 - a zone only where the text has one
-    # %Z takes UTC, GMT and the machine's own zone, and leaves the moment without any.
-    return moment.replace(tzinfo=UTC) if "%Z" in form and moment.tzinfo is None else moment
+def _moment(text: str, form: str) -> _Moment:
+    """The moment in a text, and the zone where one is named; Postgres knows what it means."""
+    if "%Z" not in form:
+        return datetime.strptime(text, form), ""  # noqa: DTZ007 - a zone only where it has one
+    for word in reversed(list(_ZONE_WORD.finditer(text))):
+        # Python knows UTC, GMT and the machine's own zone alone.
+        with suppress(ValueError):
+            known = f"{text[: word.start()]}UTC{text[word.end() :]}"
+            return datetime.strptime(known, form), word[0]  # noqa: DTZ007 - with its word
+    raise ValueError("it names no zone")
 
 
 def _months(locale: str) -> dict[str, str]:
@@ -114,7 +125,12 @@ def _months(locale: str) -> dict[str, str]:
     }
 
 
-def _written(moment: datetime, kind: str) -> str:
+def _written(moment: datetime, zone: str, kind: str) -> str:
+    """The value as Postgres reads it. An offset or zone stays: whether the type holds it is judged
+    as for any other text."""
+    if zone or moment.tzinfo is not None:
+        whole = moment.timetz().isoformat() if kind == "time" else moment.isoformat(sep=" ")
+        return f"{whole} {zone}".rstrip()
     if kind == "date":
         return moment.date().isoformat()
     if kind == "time":

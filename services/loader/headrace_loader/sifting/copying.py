@@ -7,14 +7,14 @@ came with Postgres 17. https://www.postgresql.org/docs/17/sql-copy.html
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, Rollback, sql
 from psycopg.errors import Diagnostic
 
 from headrace_loader.csv_stream import END_MARKER_GONE, refuse_end_marker
@@ -131,6 +131,8 @@ class Sift:
         statement: the COPY, which passes over what it cannot take, and over one line at first.
         read: opens the file.
         most_bad: with more bad records than this the reading stops.
+        leave_out: makes records bad as a whole when the file is read again, by their numbers;
+            False if each is one row in any case.
     """
 
     def __init__(
@@ -139,11 +141,13 @@ class Sift:
         statement: sql.Composed,
         read: Reading,
         most_bad: int,
+        leave_out: Callable[[Collection[int]], bool] = lambda _: False,
     ) -> None:
         self._connection = connection
         self._statement = statement
         self._read = read
         self._most = most_bad
+        self._leave_out = leave_out
         self._notices = _Notices()
         self._window = _Window()
         self._missed: set[int] = set()
@@ -151,7 +155,8 @@ class Sift:
         self._raw_bytes = 0
 
     async def run(self, patiently: Callable[[Awaitable[Any]], Awaitable[Any]]) -> Sifted:
-        """Loads what can be loaded.
+        """Loads what can be loaded. A record with a row that Postgres does not take is left out as
+        a whole: corrected, it comes as a whole again.
 
         Args:
             patiently: awaits the next batch for as long as a lock may be held for it.
@@ -159,6 +164,19 @@ class Sift:
         Raises:
             CopyRefusedError: a row broke a rule that no reader of the file can know of.
         """
+        async with self._connection.transaction() as savepoint:
+            sifted = await self._once(patiently)
+            numbers = {one.record.number for one in sifted.passed}
+            in_parts = bool(sifted.complete and numbers and self._leave_out(numbers))
+            if in_parts:
+                raise Rollback(savepoint)
+        if not in_parts:
+            return sifted
+        self._window, self._sifted, self._raw_bytes = _Window(), Sifted(), 0
+        self._missed.clear()
+        return await self._once(patiently)
+
+    async def _once(self, patiently: Callable[[Awaitable[Any]], Awaitable[Any]]) -> Sifted:
         self._connection.add_notice_handler(self._notices)
         try:
             # A savepoint: after a COPY that was ended the transaction can go on to ask why.
@@ -254,7 +272,7 @@ class Sift:
 async def loaded_records(
     batches: AsyncIterator[Batch], passed: Sequence[int], wanted: Iterable[int]
 ) -> dict[int, Record]:
-    """The records of rows that were loaded.
+    """The records of rows that were loaded, by the places of all the rows that they have.
 
     Args:
         batches: the file, from its beginning.
@@ -264,12 +282,13 @@ async def loaded_records(
     # So many rows had to be loaded before each that was passed over.
     loaded_before = [place - others for others, place in enumerate(passed)]
     sent = {place + bisect_right(loaded_before, place): place for place in wanted}
-    before, found = 0, dict[int, Record]()
+    before, found, left = 0, dict[int, Record](), len(sent)
     async for batch in batches:
-        for place in range(batch.rows):
-            if before + place in sent:
-                found[sent[before + place]] = batch.sent(place)[0]
-        before += batch.rows
-        if len(found) == len(sent):
+        places = [place for place in range(batch.rows) if before + place in sent]
+        for place in batch.beside(places):
+            loaded = before + place - bisect_left(passed, before + place)
+            found[loaded] = batch.sent(place)[0]
+        before, left = before + batch.rows, left - len(places)
+        if not left:
             break
     return found

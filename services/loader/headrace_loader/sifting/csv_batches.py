@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from headrace_loader.sifting.batches import BadRecord, Fault, Fields, Record
+from headrace_loader.sifting.date_columns import unclear
 from headrace_loader.sifting.rewriting import (
     Layout,
     RecordFields,
@@ -121,6 +122,10 @@ class CsvBatch:
             fields[column] = None if value is None else convert(value)
         return self._record(index), fields
 
+    def beside(self, places: Sequence[int]) -> Sequence[int]:
+        """These places: a record is one row."""
+        return places
+
     @property
     def after(self) -> _Before:
         """How much of the file lies before the next batch."""
@@ -158,7 +163,23 @@ class CsvBatch:
         for place, column in enumerate(self._layout.columns):
             if not column.nullable:
                 found |= set(self._nulls(place).tolist())
-        return sorted(found)
+        return sorted(found | self._with_bad_texts())
+
+    def _with_bad_texts(self) -> set[int]:
+        """The records with a text that Postgres could read as something else; what is converted is
+        looked at then."""
+        layout, records, found = self._layout, self._records, set[int]()
+        right = self._data[records.fields[self._data] == len(layout.columns)]
+        for place, check in layout.checks.items():
+            if place in layout.converters:
+                continue
+            kind = layout.columns[place].type
+            for index in unclear(records, right, place, kind, layout.dialect).tolist():
+                fields = RecordFields(records, index)
+                value = fields.value(place, layout.dialect)
+                if value is not None and check(value):
+                    found.add(index)
+        return found
 
     def _with_bad_bytes(self) -> set[int]:
         """The records with a NUL or a byte that is not UTF-8."""
@@ -198,14 +219,16 @@ class CsvBatch:
             if not column.nullable:
                 faults.append(_null(column))
             return None
-        convert = self._layout.converters.get(place)
-        if convert is None:
-            return text
         try:
-            return convert(text)
+            value = self._layout.converters.get(place, str)(text)
         except ValueError as error:
             faults.append(unconverted(column, text, error))
             return None
+        fault = self._layout.checks[place](value) if place in self._layout.checks else None
+        if fault is not None:
+            faults.append(fault)
+            return None
+        return value
 
     def _bad_byte(self, start: int, end: int, column: str | None = None) -> Fault | None:
         """The first byte in a part of the data that no text in Postgres can hold."""

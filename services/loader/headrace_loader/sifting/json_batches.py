@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,11 +53,26 @@ class JsonBatch:
         record, which = self.sources[place]
         return record, self.make.rows(record.raw)[which]
 
+    def beside(self, places: Sequence[int]) -> Sequence[int]:
+        """These places, in order, with those of the other rows of the same records."""
+        numbers = {self.sources[place][0].number for place in places}
+        return [place for place, (one, _) in enumerate(self.sources) if one.number in numbers]
 
-def json_batch(make: JsonRows, records: Iterable[Record]) -> JsonBatch:
-    """The batch of some records."""
+
+def json_batch(
+    make: JsonRows, records: Iterable[Record], left_out: Collection[int] = ()
+) -> JsonBatch:
+    """The batch of some records.
+
+    Args:
+        left_out: the numbers of records that are bad whatever is found here: Postgres did not take
+            one of their rows, and is asked about each.
+    """
     rows, bad, sent = list[bytes](), [], []
     for record in records:
+        if record.number in left_out:
+            bad.append(BadRecord(record, (), tuple(make.rows(record.raw))))
+            continue
         plain = make.line(record.raw)
         if plain is not None:
             rows.append(plain)
@@ -75,12 +90,17 @@ def json_batch(make: JsonRows, records: Iterable[Record]) -> JsonBatch:
 
 
 async def json_batches(
-    blocks: AsyncIterator[bytes], make: JsonRows, written: JsonFormat, most_bytes: int
+    blocks: AsyncIterator[bytes],
+    make: JsonRows,
+    written: JsonFormat,
+    most_bytes: int,
+    left_out: Collection[int] = (),
 ) -> AsyncIterator[JsonBatch]:
     """The batches of a file, cut in a thread beside the event loop.
 
     Args:
         most_bytes: the longest record.
+        left_out: the numbers of records that are bad in any case.
 
     Raises:
         PermanentError: the file is no JSON, or a record is longer.
@@ -92,10 +112,14 @@ async def json_batches(
             break
     steps = None if written.records is None else json_path(written.records)
     cutter = cutter_of(head, steps, most_bytes)
-    yield await asyncio.to_thread(lambda: json_batch(make, cutter.feed(head)))
+
+    def batch(records: list[Record]) -> JsonBatch:
+        return json_batch(make, records, left_out)
+
+    yield await asyncio.to_thread(lambda: batch(cutter.feed(head)))
     async for block in blocks:
-        yield await asyncio.to_thread(lambda more=block: json_batch(make, cutter.feed(more)))  # type: ignore[misc]
-    yield await asyncio.to_thread(lambda: json_batch(make, cutter.finish()))
+        yield await asyncio.to_thread(lambda more=block: batch(cutter.feed(more)))  # type: ignore[misc]
+    yield await asyncio.to_thread(lambda: batch(cutter.finish()))
 
 
 def _line(row: Sequence[str | None]) -> str:

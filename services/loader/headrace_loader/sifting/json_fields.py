@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from headrace_loader.sifting.batches import Fault, Fields
+from headrace_loader.sifting.json_keys import repeated, repeated_keys
 from headrace_loader.sqlstate import shortened
 from headrace_shared.file_formats import Steps
 
@@ -21,7 +22,7 @@ Names = dict[str, list[str]]
 _object: Final = msgspec.json.Decoder(Object)
 _array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
-_OBJECT, _ARRAY, _NULL = b"{[n"
+_OBJECT, _ARRAY = b"{["
 
 
 class FaultyError(Exception):
@@ -44,10 +45,12 @@ class Scope:
 
     Args:
         names: its fields, by the columns that they name.
+        is_doubtful: an object of the record has a key twice.
     """
 
     fields: Object
     names: Names
+    is_doubtful: bool = False
 
 
 def read_object(record: bytes) -> Object:
@@ -73,17 +76,23 @@ def read_object(record: bytes) -> Object:
 
 
 def found(scopes: Sequence[Scope], steps: Steps) -> msgspec.Raw | None:
-    """What a path leads to, from the innermost scope that has its first name."""
+    """What a path leads to, from the innermost scope that has its first name.
+
+    Raises:
+        FaultyError: an object on the path has its next key twice.
+    """
     first = steps[0] if steps else None
     for scope in scopes:
         if first in scope.fields:
-            return _walked(scope.fields[str(first)], steps[1:])
+            return _walked(scope.fields[str(first)], steps[1:], is_doubtful=scope.is_doubtful)
     return None
 
 
-def _walked(value: msgspec.Raw, steps: Steps) -> msgspec.Raw | None:
+def _walked(value: msgspec.Raw, steps: Steps, *, is_doubtful: bool) -> msgspec.Raw | None:
     for step in steps:
         content = bytes(value)
+        if is_doubtful and content[0] == _OBJECT and step in repeated_keys(content):
+            raise FaultyError(repeated(str(step)))
         if isinstance(step, str) and content[0] == _OBJECT:
             inner = _object.decode(content)
             if step not in inner:
@@ -99,17 +108,22 @@ def _walked(value: msgspec.Raw, steps: Steps) -> msgspec.Raw | None:
     return value
 
 
-def elements(found: msgspec.Raw | None, steps: Steps) -> list[Object]:
-    """The objects of an array; one object counts as an array of one."""
+def elements(found: msgspec.Raw | None, steps: Steps) -> list[tuple[bytes, Object]]:
+    """The objects of an array, each with its text; one object counts as an array of one.
+
+    Raises:
+        FaultyError: there is no array, or an element is no object.
+    """
     content = b"null" if found is None else bytes(found)
-    if content[0] == _NULL:
-        return []
+    path = "".join(f".{step}" if isinstance(step, str) else f"[{step}]" for step in steps)
+    if content[0] not in (_OBJECT, _ARRAY):
+        lacks = "is missing" if found is None else f"is no array: {shortened(content.decode())}"
+        raise FaultyError(Fault("missing_array", f"${path} {lacks}; an empty array makes no row"))
     parts = _array.decode(content) if content[0] == _ARRAY else [content]
     try:
-        return [_object.decode(part) for part in parts]
+        return [(bytes(part), _object.decode(part)) for part in parts]
     except msgspec.DecodeError:
-        path = ".".join(map(str, steps))
         shown = shortened(content.decode())
         raise FaultyError(
-            Fault("type", f"$.{path} is no array of objects: {shown}", value=shown)
+            Fault("type", f"${path} is no array of objects: {shown}", value=shown)
         ) from None

@@ -6,7 +6,9 @@ numbers keep every digit.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -14,6 +16,7 @@ import msgspec
 from headrace_loader.column_names import ColumnNames
 from headrace_loader.sifting.batches import Fault
 from headrace_loader.sifting.converting import Converter
+from headrace_loader.sifting.date_texts import CLEAR_TEXTS, TextCheck
 from headrace_loader.sifting.json_fields import (
     FaultyError,
     Names,
@@ -23,7 +26,9 @@ from headrace_loader.sifting.json_fields import (
     found,
     read_object,
 )
+from headrace_loader.sifting.json_keys import repeated, repeated_keys, repeats
 from headrace_loader.sifting.rewriting import unconverted
+from headrace_loader.sifting.whole_numbers import is_integer, whole
 from headrace_loader.sqlstate import shortened
 from headrace_shared.contract import Column
 from headrace_shared.file_formats import JsonFormat, Steps, json_path
@@ -34,6 +39,7 @@ _SPECIAL: Final = (b"\\", b"\n", b"\t", b"\r")
 """What stands for something else in COPY's text format."""
 
 _NULL_FIELD: Final = b"\\N"
+_DIGITS: Final = re.compile(rb"-?\d+")
 _MOST_KEYS: Final = 10_000
 """Names of fields whose columns are remembered; a file may have any number of them."""
 
@@ -54,6 +60,7 @@ class JsonRows:
     Args:
         columns: those of the contract.
         converters: of columns whose texts Postgres cannot read as they are written.
+        checks: of columns whose texts Postgres could read as something else.
         filled: the places of the columns that some record has a field for are added here.
         in_key: the values that columns take from the file's key where a record has no field for
             them, by the columns' names, as Postgres reads them.
@@ -64,6 +71,7 @@ class JsonRows:
         columns: Sequence[Column],
         written: JsonFormat,
         converters: Mapping[int, Converter],
+        checks: Mapping[int, TextCheck],
         filled: set[int],
         in_key: Mapping[str, str | None] = NO_VALUES,
     ) -> None:
@@ -71,6 +79,7 @@ class JsonRows:
         self._paths = _paths(columns)
         self._explode = [json_path(path) for path in written.explode]
         self._converters = converters
+        self._checks = checks
         self._filled = filled
         self._place = {one.name: place for place, one in enumerate(columns)}
         self._names = ColumnNames(
@@ -82,6 +91,9 @@ class JsonRows:
         steps = [path for path in (*self._paths, *self._explode) if path]
         self._claimed = frozenset(str(path[0]) for path in steps)
         self._takes_unknown = written.unknown == "ignore" or bool(self._explode)
+        self._refuses_repeated = written.duplicate_keys == "refuse"
+        self._is_integer = list(map(is_integer, columns))
+        self._clear = [_DIGITS if is_integer(one) else CLEAR_TEXTS.get(one.type) for one in columns]
         self._is_json = [one.type in ("json", "jsonb") for one in columns]
         self._required = [place for place, one in enumerate(columns) if not one.nullable]
         self._is_plain = (
@@ -97,9 +109,12 @@ class JsonRows:
         Raises:
             FaultyError: it is none.
         """
-        root = self._scope(read_object(record))
-        faults = [] if self._takes_unknown else self._unknown(root)
-        made = [self._row(scopes, faults) for scopes in self._scopes([root], 0)]
+        fields = read_object(record)
+        is_doubtful = self._refuses_repeated and repeats(record, len(fields))
+        faults = list[Fault]()
+        root = self._scope(record, fields, faults, is_doubtful=is_doubtful)
+        faults += [] if self._takes_unknown else self._unknown(root)
+        made = [self._row(scopes, faults) for scopes in self._scopes([root], 0, faults)]
         if faults:
             raise FaultyError(*dict.fromkeys(faults), rows=made)
         return made
@@ -122,7 +137,10 @@ class JsonRows:
             if taken or not (places or self._takes_unknown):
                 return None
             for place in places:
-                row[place] = self._field(place, bytes(raw))
+                field, clear = self._field(place, bytes(raw)), self._clear[place]
+                if clear is not None and field != _NULL_FIELD and not clear.fullmatch(field):
+                    return None
+                row[place] = field
         whole = [
             other if field is None else field
             for field, other in zip(row, self._without_field, strict=True)
@@ -136,9 +154,11 @@ class JsonRows:
         if not self._is_plain or any(map(record.__contains__, _SPECIAL)):
             return None
         try:
-            return read_object(record)
+            fields = read_object(record)
         except FaultyError:
             return None
+        is_doubtful = self._refuses_repeated and repeats(record, len(fields))
+        return None if is_doubtful else fields
 
     def _field(self, place: int, content: bytes) -> bytes:
         if content[0] == _NULL:
@@ -163,29 +183,38 @@ class JsonRows:
             return None
         return column.name
 
-    def _scope(self, fields: Object) -> Scope:
+    def _scope(
+        self, content: bytes, fields: Object, faults: list[Fault], *, is_doubtful: bool
+    ) -> Scope:
         names: Names = {}
         for key in fields:
             name = self._name_of(key)
             if name is not None:
                 names.setdefault(name, []).append(key)
-        return Scope(fields, names)
+        for key in sorted(repeated_keys(content)) if is_doubtful else ():
+            name = self._name_of(key)
+            if name is not None or key in self._claimed or not self._takes_unknown:
+                faults.append(repeated(key, name))
+        return Scope(fields, names, is_doubtful)
 
-    def _scopes(self, scopes: list[Scope], depth: int) -> Iterator[list[Scope]]:
+    def _scopes(
+        self, scopes: list[Scope], depth: int, faults: list[Fault]
+    ) -> Iterator[list[Scope]]:
         """The objects that a row is looked for in, the innermost first."""
         if depth == len(self._explode):
             yield scopes
             return
-        path = self._explode[depth]
-        for element in elements(found(scopes, path), path):
-            yield from self._scopes([self._scope(element), *scopes], depth + 1)
+        path, is_doubtful = self._explode[depth], scopes[0].is_doubtful
+        for content, element in elements(found(scopes, path), path):
+            inner = self._scope(content, element, faults, is_doubtful=is_doubtful)
+            yield from self._scopes([inner, *scopes], depth + 1, faults)
 
     def _row(self, scopes: list[Scope], faults: list[Fault]) -> list[str | None]:
         """One row; a value at fault is None in it."""
         row: list[str | None] = []
-        for place, path in enumerate(self._paths):
+        for place in range(len(self._paths)):
             before = len(faults)
-            raw = self._named(place, scopes, faults) if path is None else found(scopes, path)
+            raw = self._found(place, scopes, faults)
             if raw is not None:
                 self._filled.add(place)
             value = (
@@ -197,6 +226,22 @@ class JsonRows:
                 faults.append(_null(self._columns[place]))
             row.append(value)
         return row
+
+    def _found(
+        self, place: int, scopes: Sequence[Scope], faults: list[Fault]
+    ) -> msgspec.Raw | None:
+        path = self._paths[place]
+        if path is None:
+            return self._named(place, scopes, faults)
+        try:
+            raw = found(scopes, path)
+        except FaultyError as error:
+            faults += (replace(one, column=self._columns[place].name) for one in error.faults)
+            return None
+        if raw is not None and scopes[0].is_doubtful and repeats(bytes(raw)):
+            faults.append(_repeated_within(self._columns[place]))
+            return None
+        return raw
 
     def _named(
         self, place: int, scopes: Sequence[Scope], faults: list[Fault]
@@ -210,7 +255,11 @@ class JsonRows:
                 faults.append(_ambiguous(name, keys))
                 return None
             if keys:
-                return scope.fields[keys[0]]
+                raw = scope.fields[keys[0]]
+                if scope.is_doubtful and repeats(bytes(raw)):
+                    faults.append(_repeated_within(self._columns[place]))
+                    return None
+                return raw
         return None
 
     def _chosen(self, place: int, scope: Scope) -> Sequence[str]:
@@ -223,20 +272,31 @@ class JsonRows:
         content = b"null" if raw is None else bytes(raw)
         if content[0] == _NULL:
             return None
-        if self._is_json[place] or content[0] != _STRING:
+        if self._is_json[place]:
             return content.decode()
-        return self._text(place, _string.decode(content), faults)
+        if content[0] == _STRING:
+            return self._text(place, _string.decode(content), faults)
+        return self._checked(place, content.decode(), faults)
 
     def _text(self, place: int, text: str, faults: list[Fault]) -> str | None:
         if "\0" in text:
             faults.append(_nul(self._columns[place]))
             return None
-        convert = self._converters.get(place)
         try:
-            return text if convert is None else convert(text)
+            value = self._converters.get(place, str)(text)
         except ValueError as error:
             faults.append(unconverted(self._columns[place], text, error))
             return None
+        return self._checked(place, value, faults)
+
+    def _checked(self, place: int, text: str, faults: list[Fault]) -> str | None:
+        if self._is_integer[place]:
+            return whole(text)
+        fault = self._checks[place](text) if place in self._checks else None
+        if fault is not None:
+            faults.append(fault)
+            return None
+        return text
 
     def _unknown(self, root: Scope) -> list[Fault]:
         taken = {key for name in root.names for key in self._chosen(self._place[name], root)}
@@ -272,6 +332,11 @@ def _ambiguous(name: str, keys: Sequence[str]) -> Fault:
 
 def _null(column: Column) -> Fault:
     return Fault("null", "null, where the contract allows none", column=column.name)
+
+
+def _repeated_within(column: Column) -> Fault:
+    reason = "an object in the value has a key twice: one value would be lost"
+    return Fault("duplicate_key", reason, column.name)
 
 
 def _nul(column: Column) -> Fault:

@@ -10,6 +10,7 @@ import numpy as np
 
 from headrace_loader.sifting.batches import Fault
 from headrace_loader.sifting.converting import Converter
+from headrace_loader.sifting.date_texts import TextCheck
 from headrace_loader.sifting.structure import Records
 from headrace_loader.sqlstate import shortened
 from headrace_shared.contract import Column
@@ -23,12 +24,14 @@ class Layout:
     Args:
         columns: in the file's order.
         converters: of columns whose values Postgres cannot read as they are written.
+        checks: of columns whose values Postgres could read as something else.
         has_lines: the file is one that a person can open at a line.
     """
 
     dialect: CsvFormat
     columns: tuple[Column, ...]
     converters: Mapping[int, Converter] = field(default_factory=dict)
+    checks: Mapping[int, TextCheck] = field(default_factory=dict)
     has_lines: bool = True
 
 
@@ -51,6 +54,14 @@ class RecordFields:
         spans = map(self.span, range(len(self._separators)))
         return [value_of(self.data[start:end], dialect) for start, end in spans]
 
+    def value(self, place: int, dialect: CsvFormat) -> str | None:
+        """The value of a field, as COPY reads it; one that is not UTF-8 is judged by its bytes."""
+        start, end = self.span(place)
+        try:
+            return value_of(self.data[start:end], dialect)
+        except UnicodeDecodeError:
+            return None
+
     def span(self, place: int) -> tuple[int, int]:
         """Where a field begins and ends in the data."""
         start = self.start if place == 0 else self._separators[place - 1] + 1
@@ -68,6 +79,8 @@ def converted(record: RecordFields, layout: Layout) -> bytes | None:
         try:
             value = convert(text)
         except ValueError:
+            return None
+        if place in layout.checks and layout.checks[place](value):
             return None
         if dialect.delimiter in value:
             value = f"{dialect.quote}{value}{dialect.quote}"
