@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from psycopg import AsyncConnection, Rollback, sql
+from psycopg import AsyncConnection, sql
 from psycopg.errors import Diagnostic
 
 from headrace_loader.csv_stream import END_MARKER_GONE, refuse_end_marker
@@ -168,8 +168,7 @@ class Sift:
             sifted = await self._once(patiently)
             numbers = {one.record.number for one in sifted.passed}
             in_parts = bool(sifted.complete and numbers and self._leave_out(numbers))
-            if in_parts:
-                raise Rollback(savepoint)
+            savepoint.force_rollback = in_parts
         if not in_parts:
             return sifted
         self._window, self._sifted, self._raw_bytes = _Window(), Sifted(), 0
