@@ -88,7 +88,7 @@ async def with_clear_dates(
         async for block in blocks:
             yield block
         return
-    look = DateLook(columns, dialect, header=dialect.header, most_bytes=most_bytes)
+    look = DateLook(columns, dialect, header=bool(dialect.header), most_bytes=most_bytes)
     async for block in blocks:
         await asyncio.to_thread(look.feed, block)
         yield block
