@@ -19,6 +19,7 @@ from headrace_local.target import Target, lake_client
 from headrace_shared.drop import CORRECTS
 from headrace_shared.quarantine import FORMAT, quarantine_key
 from headrace_shared.reasons import BadRow
+from headrace_shared.text_encodings import byte_order_mark, encoded
 
 _PACKED: Final = re.compile(r"\.(gz|zst|bz2|xz|zip)\Z", re.IGNORECASE)
 _COLUMNAR: Final = re.compile(r"\.(parquet|arrow|feather|ipc)\Z", re.IGNORECASE)
@@ -68,16 +69,15 @@ def quarantined(target: Target, item: DropItem) -> Quarantined:
 
 def exported(kept: Quarantined) -> bytes:
     """The rows as they stood in their file, each once, under its header and in its encoding."""
+    encoding = str(kept.about.get("encoding", "utf-8"))
     header = kept.about.get("header")
-    lines = [header.encode()] if header else []
+    lines = [encoded(header, encoding)] if header else []
     seen: set[Any] = set()
     for row in kept.rows:
         if row["record"] not in seen:
             seen.add(row["record"])
-            lines.append(_raw(row))
-    content = b"\n".join([*lines, b""])
-    encoding = str(kept.about.get("encoding", "utf-8"))
-    return content if encoding == "utf-8" else content.decode().encode(encoding)
+            lines.append(_raw(row, encoding))
+    return byte_order_mark(encoding) + encoded("\n", encoding).join([*lines, b""])
 
 
 def correcting_name(item: DropItem) -> str:
@@ -89,7 +89,7 @@ def correcting_name(item: DropItem) -> str:
     return f"{stem or ending}{CORRECTS}{item.drop_id}.{ending}{more}"
 
 
-def _raw(row: Mapping[str, Any]) -> bytes:
+def _raw(row: Mapping[str, Any], encoding: str) -> bytes:
     if "raw" in row:
-        return str(row["raw"]).encode()
+        return encoded(str(row["raw"]), encoding)
     return base64.b64decode(row["raw_base64"])

@@ -34,7 +34,7 @@ CATALOGUE: Final[dict[str, str]] = {
     "load.committed": "Rows and ledger row are committed.",
     "batch.committed": "Small appends to one table were committed together.",
     "load.repeated": "The ledger had the drop already; its end fact is published again.",
-    "load.refused": "COPY refused a file; it is read again, and its bad rows are found.",
+    "load.refused": "COPY refused a file or would misread it; it is read again, and validated.",
     "rows.refused": "The table refuses rows for a rule of its own; they are bad rows.",
     "drop.superseded": "A later truncate had overtaken the drop.",
     "drop.reverted": "The rows of a drop were taken out of its table.",

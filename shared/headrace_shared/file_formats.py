@@ -8,15 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 from pydantic import model_validator as check
 
-_ENCODINGS: Final = {
-    "utf8": "utf-8",
-    "utf-8-sig": "utf-8",
-    "utf16": "utf-16",
-    "latin1": "latin-1",
-    "iso-8859-1": "latin-1",
-    "windows-1252": "cp1252",
-}
-"""Other names of the encodings."""
+from headrace_shared.text_encodings import canonical_encoding
 
 _STEP: Final = re.compile(r"""\.([^.\[\]"']+)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]""")
 
@@ -91,15 +83,25 @@ class CsvFormat(Part):
     thousands: Literal[".", ",", "'", " ", "\u00a0", "\u202f", "_"] | None = Field(
         None, description="What stands between groups of three digits in columns of numbers."
     )
-    encoding: Literal["utf-8", "utf-16", "latin-1", "cp1252", "detect"] = "utf-8"
+    encoding: str = Field(
+        "utf-8",
+        description="Any encoding of text that Python knows, in any spelling, such as `utf-16`, "
+        "`cp1252`, `iso-8859-2` or `shift_jis`; or `detect`.",
+    )
+    null_quoted: bool = Field(default=False, description="The null text in quotes is null too.")
+    repeated_header: Literal["refuse", "skip", "accept"] = Field(
+        "refuse",
+        description="A later line equal to the header: a bad row, no row, or a row like others.",
+    )
+    trailing_delimiter: bool = Field(
+        default=False,
+        description="Any line may end with one delimiter more, after which nothing comes.",
+    )
 
-    @field_validator("encoding", mode="before")
+    @field_validator("encoding")
     @classmethod
-    def _fold_encoding(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        name = value.lower().replace("_", "-")
-        return _ENCODINGS.get(name, name)
+    def _one_name_of_encoding(cls, value: str) -> str:
+        return "detect" if value.strip().lower() == "detect" else canonical_encoding(value)
 
     @field_validator("delimiter", "quote", "escape", "comment")
     @classmethod

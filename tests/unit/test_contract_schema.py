@@ -19,7 +19,7 @@ FAULTY: list[dict[str, Any]] = [
     {"columns": {}},
     {"columns": COLUMNS, "primry_key": ["id"]},
     {"columns": [{"name": "id"}]},
-    {"columns": COLUMNS, "format": {"type": "csv", "encoding": "ebcdic"}},
+    {"columns": COLUMNS, "format": {"type": "csv", "repeated_header": "drop"}},
     {"columns": COLUMNS, "on_reupload": "ignore"},
     {"columns": COLUMNS, "allowed_operations": ["delete"]},
 ]

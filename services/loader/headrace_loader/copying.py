@@ -30,13 +30,16 @@ def copy_statement(
     Args:
         passing_over: rows with a value that is not of its column's type are left out and told of.
     """
+    listed = sql.SQL(", ").join(map(sql.Identifier, columns))
+    forced = sql.SQL(", force_null ({})").format(listed) if dialect.null_quoted else sql.SQL("")
     return sql.SQL(
         "copy {table} ({columns}) from stdin with (format csv, header {header}, "
         "delimiter {delimiter}, quote {quote}, escape {escape}, null {null}, encoding 'UTF8'"
-        "{passing_over})"
+        "{forced}{passing_over})"
     ).format(
         table=target,
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        columns=listed,
+        forced=forced,
         header=sql.Literal(dialect.header is not False),
         delimiter=sql.Literal(dialect.delimiter),
         quote=sql.Literal(dialect.quote),

@@ -5,29 +5,22 @@ Nothing but the first record is parsed here; every other byte goes to COPY as it
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-import charset_normalizer
-
+from headrace_loader.csv_fields import QuotingError, fields_of
+from headrace_loader.csv_head import HeadPattern, HeadPlaces, refuse_other_delimiter
+from headrace_loader.text_decoding import UTF_8, Decoded, SourceEncoding, decoded
 from headrace_loader.unpacking import rejoined
 from headrace_shared.errors import PermanentError
 from headrace_shared.file_formats import CsvFormat
 from headrace_shared.reasons import Reason
-
-if TYPE_CHECKING:
-    import _csv
+from headrace_shared.text_encodings import marked, marks
 
 MAX_HEADER_BYTES: Final = 1_048_576
 
-_DETECT_BYTES: Final = 1_048_576
-
-_LINE_ENDS: Final = (bytearray(b"\r"), bytearray(b"\n"))
 END_MARKER_GONE: Final = 180_000
 """The first server version that reads `\\.` in CSV as data."""
 
@@ -38,16 +31,21 @@ Blocks = AsyncIterator[bytes]
 
 @dataclass(frozen=True, slots=True)
 class CsvStream:
-    """A file ready for COPY.
+    """A file ready for COPY: `blocks` are all its bytes in UTF-8, the header line among them.
 
     Args:
-        blocks: all its bytes, the header line among them.
+        leading: so many records at its head are no rows: the header, and a line `sep=;`.
+        is_bare: nothing comes before the header, or where there is none, the first row.
+        source: the encoding that the file is in.
         width: how many fields the first record of a file without a header has, if that was asked
             for and can be seen.
     """
 
     header: tuple[str, ...] | None
     blocks: Blocks
+    leading: int
+    is_bare: bool
+    source: SourceEncoding
     width: int | None = None
 
 
@@ -59,109 +57,50 @@ async def open_csv(blocks: Blocks, dialect: CsvFormat, *, measured: bool = False
         measured: the width of a file without a header is wanted, too.
 
     Raises:
-        PermanentError: the file is empty, or has no readable header.
+        PermanentError: the file is empty, has no readable header, or says that it has another
+            delimiter.
     """
-    plain = in_utf8(blocks, dialect.encoding)
-    if not (dialect.header or measured):
-        return CsvStream(None, plain)
-    head, first_record, comments = bytearray(), _record_pattern(dialect), _comments(dialect)
-    async for block in plain:
+    file = await decoded(blocks, dialect.encoding, dialect.delimiter)
+    head, pattern = bytearray(), HeadPattern(dialect, has_first=bool(dialect.header) or measured)
+    async for block in file.blocks:
         head += block
-        start = _length_of(comments, head)
-        end = _first_record_end(head[start:], first_record)
-        if end is not None:
-            return _stream(bytes(head[start : start + end]), rejoined(bytes(head), plain), dialect)
+        found = pattern.find(head, final=False)
+        if found is not None:
+            return _opened(bytes(head), found, file, dialect)
         if len(head) > MAX_HEADER_BYTES:
             raise _refusal(
                 "header_unreadable",
                 f"The first line does not end within {MAX_HEADER_BYTES:,} bytes.",
             )
-    if not head.strip() and not dialect.header:
-        return CsvStream(None, rejoined(bytes(head), plain))
-    if not head.strip():
+    if dialect.header and not head.strip():
         raise _refusal("file_empty", "The file holds no header line.")
-    start = _length_of(comments, head)
-    return _stream(bytes(head[start:]), rejoined(bytes(head), plain), dialect)
+    found = pattern.find(head, final=True)
+    assert found is not None
+    return _opened(bytes(head), found, file, dialect)
 
 
-def _stream(first: bytes, blocks: Blocks, dialect: CsvFormat) -> CsvStream:
-    if dialect.header:
-        return CsvStream(parse_record(first, dialect), blocks)
+def _opened(head: bytes, found: HeadPlaces, file: Decoded, dialect: CsvFormat) -> CsvStream:
+    refuse_other_delimiter(head[: found.separator_end], dialect)
+    leading = int(found.separator_end > 0)
+    blocks, first = rejoined(head, file.blocks), head[found.start : found.end]
+    if not dialect.header:
+        width = _width(first, dialect)
+        return CsvStream(None, blocks, leading, leading == 0, file.source, width)
+    before = head[: found.start]
+    header = parse_record(first, dialect, file.source, before)
+    return CsvStream(header, blocks, leading + 1, not before, file.source)
+
+
+def _width(first: bytes, dialect: CsvFormat) -> int | None:
+    """How many fields a first row has; None if there is none that can be read."""
+    if not first:
+        return None
     try:
-        fields = next(csv_reader([first.decode(errors="replace")], dialect), [])
-    except csv.Error:
-        fields = []
-    return CsvStream(None, blocks, len(fields) or None)
-
-
-async def in_utf8(blocks: Blocks, encoding: str) -> Blocks:
-    """The file in UTF-8, without a byte-order mark; the mark of UTF-16 or UTF-8 is believed
-    whatever the contract says.
-
-    Raises:
-        PermanentError: a byte is not of that encoding. UTF-8 is left to the warehouse to check.
-    """
-    head, enough = b"", _DETECT_BYTES if encoding == "detect" else len(codecs.BOM_UTF8)
-    async for block in blocks:
-        head += block
-        if len(head) >= enough:
-            break
-    marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    whole = rejoined(head, blocks)
-    if marked:
-        whole = _recoded(whole, "utf-16")
-    elif head.startswith(codecs.BOM_UTF8):
-        whole = rejoined(head.removeprefix(codecs.BOM_UTF8), blocks)
-    else:
-        encoding = detected(head) if encoding == "detect" else encoding
-        if encoding != "utf-8":
-            whole = _recoded(whole, encoding)
-    async for block in whole:
-        yield block
-
-
-def detected(head: bytes) -> str:
-    """The encoding of a file by its first megabyte: UTF-8 if it can be, else what its letters
-    make most likely, else cp1252, which most files are that are not UTF-8."""
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        guess = charset_normalizer.from_bytes(head).best()
-        return guess.encoding if guess is not None else "cp1252"
-    return "utf-8"
-
-
-async def _recoded(blocks: Blocks, encoding: str) -> Blocks:
-    decoder, position = codecs.getincrementaldecoder(encoding)(), 0
-    async for block in blocks:
-        pending = len(decoder.getstate()[0])
-        yield _decoded(decoder, block, encoding, position - pending).encode()
-        position += len(block)
-    pending = len(decoder.getstate()[0])
-    yield _decoded(decoder, b"", encoding, position - pending, final=True).encode()
-
-
-def _decoded(
-    decoder: codecs.IncrementalDecoder,
-    block: bytes,
-    encoding: str,
-    position: int,
-    *,
-    final: bool = False,
-) -> str:
-    try:
-        return decoder.decode(block, final)
-    except UnicodeDecodeError as error:
-        place = position + error.start
-        raise PermanentError(
-            Reason(
-                code="encoding_invalid",
-                message=f"The file is not {encoding}: byte 0x{error.object[error.start]:02x} at "
-                f"byte position {place} ({error.reason}).",
-                remedy="Name its encoding in the contract's format, or save it as UTF-8, and "
-                "upload it again.",
-            )
-        ) from None
+        fields = fields_of(first.decode(errors="replace").encode(), dialect)
+    except QuotingError:
+        return None
+    trails = dialect.trailing_delimiter and len(fields) > 1 and not fields[-1]
+    return len(fields) - trails
 
 
 async def within_lines(blocks: Blocks, most_bytes: int) -> Blocks:
@@ -223,88 +162,44 @@ def refuse_end_marker(lines: bytes) -> None:
         raise _end_marker()
 
 
-def parse_record(record: bytes, dialect: CsvFormat) -> tuple[str, ...]:
-    """The fields of one record.
+def parse_record(
+    record: bytes, dialect: CsvFormat, source: SourceEncoding = UTF_8, before: bytes = b""
+) -> tuple[str, ...]:
+    """The fields of a header.
+
+    Args:
+        record: without its line end.
+        before: what the file has before it.
 
     Raises:
-        PermanentError: the record is not UTF-8, or cannot be read as CSV.
+        PermanentError: it cannot be decoded, or cannot be read as CSV.
     """
-    try:
-        fields = next(csv_reader([record.decode("utf-8")], dialect), [])
-    except UnicodeDecodeError as error:
+    text = marked(record)
+    bad = marks(text)
+    if bad:
+        whole = text[: next(place for place, one in enumerate(text) if marks(one))]
+        place = source.start + source.length(before) + source.length(whole.encode())
         raise PermanentError(
             Reason(
                 code="encoding_invalid",
-                message=f"The header (line 1) is not UTF-8: byte 0x{record[error.start]:02x} at "
-                f"byte position {error.start}.",
-                remedy="Save the file as UTF-8 and upload it again.",
+                message=f"The header is not {source.name}: byte 0x{bad[0]:02x} at byte position "
+                f"{place}.",
+                remedy="Name the file's encoding in the contract's format, or save it as UTF-8, "
+                "and upload it again.",
             )
-        ) from None
-    except csv.Error as error:
-        raise _refusal("header_unreadable", f"The header (line 1) is not CSV: {error}.") from None
-    if not fields:
+        )
+    if not record:
         raise _refusal("header_unreadable", "The first line, which has to be the header, is empty.")
+    try:
+        fields = fields_of(record, dialect)
+    except QuotingError:
+        raise _refusal(
+            "header_unreadable",
+            "The header is not CSV: a quote is not closed, or text follows one that closes a name.",
+        ) from None
+    if dialect.trailing_delimiter and len(fields) > 1 and not fields[-1]:
+        fields.pop()
     return tuple(fields)
-
-
-def csv_reader(lines: Iterable[str], dialect: CsvFormat) -> _csv.Reader:
-    """Python's csv reader, told the dialect in its own words."""
-    doubled = dialect.escape_character == dialect.quote
-    return csv.reader(
-        lines,
-        delimiter=dialect.delimiter,
-        quotechar=dialect.quote,
-        doublequote=doubled,
-        escapechar=None if doubled else dialect.escape_character,
-    )
-
-
-def record_of(fields: Iterable[str], dialect: CsvFormat) -> str:
-    """A record of these fields, without its line end."""
-    # The writer quotes what its own line end has: so a line end within a field is quoted.
-    line_end, written = "\r\n", io.StringIO()
-    csv.writer(
-        written,
-        delimiter=dialect.delimiter,
-        quotechar=dialect.quote,
-        doublequote=dialect.escape_character == dialect.quote,
-        escapechar=None if dialect.escape_character == dialect.quote else dialect.escape_character,
-        lineterminator=line_end,
-    ).writerow(fields)
-    return written.getvalue().removesuffix(line_end)
-
-
-def _record_pattern(dialect: CsvFormat) -> re.Pattern[bytes]:
-    """One record without its line end: quoted parts, in which a line end is text, and others.
-
-    Possessive, so that a megabyte after a quote that is never closed costs one pass.
-    """
-    quote, escape = (
-        re.escape(character.encode()) for character in (dialect.quote, dialect.escape_character)
-    )
-    quoted = b"[^%b]" % quote
-    if dialect.escape_character != dialect.quote:
-        quoted = rb"(?:[^%b%b]|%b.)" % (quote, escape, escape)
-    return re.compile(rb"(?:[^%b\r\n]++|%b%b*+%b)*+" % (quote, quote, quoted, quote), re.DOTALL)
-
-
-def _comments(dialect: CsvFormat) -> re.Pattern[bytes]:
-    """The comments and empty lines at the head of a file, if the dialect has comments."""
-    if dialect.comment is None:
-        return re.compile(b"")
-    return re.compile(rb"(?:(?:%b[^\r\n]*)?(?:\r\n|\r|\n))*" % re.escape(dialect.comment.encode()))
-
-
-def _length_of(pattern: re.Pattern[bytes], head: bytearray) -> int:
-    found = pattern.match(head)
-    return found.end() if found else 0
-
-
-def _first_record_end(head: bytearray, record: re.Pattern[bytes]) -> int | None:
-    """Where the first record ends: at a line end outside quotes; None if it is not there yet."""
-    found = record.match(head)
-    end = found.end() if found else 0
-    return end if head[end : end + 1] in _LINE_ENDS else None
 
 
 def _end_marker() -> PermanentError:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from headrace_loader.columns import unfilled
-from headrace_loader.csv_stream import within_lines
 from headrace_loader.key_values import Extras
 from headrace_loader.lake import S3Lake
 from headrace_loader.plain_dates import with_clear_dates
 from headrace_loader.sheets import CsvSheet, JsonSheet, Sheet, open_sheet
 from headrace_loader.sifting.batches import BadRecord, Batch, Record
 from headrace_loader.sifting.copying import loaded_records
+from headrace_loader.sifting.faults import with_empty_explained
 from headrace_loader.sifting.quarantine import Quarantine
 from headrace_loader.sifting.verdict import Found, refusal
 from headrace_loader.transaction import LoadTransaction
@@ -63,7 +63,7 @@ class Rows(Protocol):
 
         Raises:
             CopyRefusedError: a row cannot be taken.
-            UnclearDatesError: a row has to be validated first.
+            NotPlainError, UnclearDatesError: a row has to be validated first.
             TransientError: the lake does not go on.
         """
 
@@ -138,7 +138,8 @@ class _Rows:
 
 
 class PlainRows(_Rows):
-    """Every byte goes to COPY as it came; the first row that is bad ends it."""
+    """Every byte goes to COPY as it came; the first row that is bad ends it, and so does one that
+    COPY would read otherwise than it is meant."""
 
     def __init__(self, files: Files, drop: Drop, contract: Contract, sheet: CsvSheet) -> None:
         super().__init__(files, drop, contract, sheet)
@@ -149,7 +150,7 @@ class PlainRows(_Rows):
         sheet = self._sheet
         most_bytes = self._files.limits.line_bytes
         blocks = with_clear_dates(
-            within_lines(sheet.file.blocks, most_bytes), sheet.columns, sheet.dialect, most_bytes
+            sheet.plain_blocks(most_bytes), sheet.columns, sheet.dialect, most_bytes
         )
         rows = await transaction.copy(sheet.columns, sheet.dialect, blocks, staged=staged)
         return Found(rows, warnings=unfilled(sheet.absent, rows))
@@ -170,6 +171,8 @@ class SiftedRows(_Rows):
         sifted = await transaction.sift(statement, self._read, most, self._leave_out)
         self._passed = sorted(one.place for one in sifted.passed)
         bad = await transaction.judged(self._sheet.columns, sifted)
+        if isinstance(self._sheet, CsvSheet):
+            bad = with_empty_explained(bad, self._sheet.dialect)
         warnings = unfilled(self._sheet.absent, sifted.rows + len(bad))
         return Found(sifted.rows, bad[: most + 1], sifted.complete, warnings=warnings)
 

@@ -34,7 +34,7 @@ _COLUMNAR_NAMES: Final = {
 _KEPT_NAMES: Final = tuple(f"{name}.csv" for name in _COLUMNAR_NAMES)
 """The corrected rows of a columnar file: `a.corrects-<drop id>.parquet.csv`."""
 
-_COLUMNAR: Final = CsvFormat()
+_COLUMNAR: Final = CsvFormat(repeated_header="accept")
 """A columnar file is read as CSV of this kind."""
 
 

@@ -23,6 +23,7 @@ from headrace_loader.own_contracts import OwnContracts
 from headrace_loader.pace import Verdict
 from headrace_loader.placing import Placement, place
 from headrace_loader.plain_dates import UnclearDatesError
+from headrace_loader.plain_look import NotPlainError
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.room import Room
 from headrace_loader.sifting.converting import unknown_locales
@@ -202,7 +203,7 @@ class Loading:
         while True:
             try:
                 return await self._take(this, stored, reading)
-            except UnclearDatesError:
+            except (NotPlainError, UnclearDatesError):
                 reading = _Reading.VALIDATED
             except (CopyRefusedError, TableRefusedError) as refused:
                 following = _next_reading(reading, refused)

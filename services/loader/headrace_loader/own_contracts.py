@@ -121,7 +121,16 @@ def widened(document: Mapping[str, Any]) -> dict[str, Any]:
     ]
     nullable = [{name: one[name] for name in one if name != "nullable"} for one in columns]
     others = {name: part for name, part in document.items() if name != "primary_key"}
-    return {**others, "columns": nullable}
+    return {**others, **_surely_encoded(document), "columns": nullable}
+
+
+def _surely_encoded(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The format without an encoding that is only likely: the loader then rejects the file and
+    names the candidates."""
+    written = document.get("format", {})
+    if written.get("encoding", "utf-8").startswith("utf-"):
+        return {}
+    return {"format": {**written, "encoding": "detect"}}
 
 
 def _refusal(drop: Drop, error: InferenceError) -> PermanentError:

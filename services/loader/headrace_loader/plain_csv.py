@@ -11,11 +11,14 @@ from typing import Final
 from uuid import UUID
 
 from headrace_loader.csv_stream import parse_record
+from headrace_loader.header_lines import HeaderLines
 from headrace_loader.unpacking import packing_of
 from headrace_shared.file_formats import CsvFormat
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
-_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_WIDE_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_SEPARATOR: Final = b"sep="
+"""How a line that names the delimiter begins, in any letters."""
 _END_MARKER: Final = b"\\."
 
 
@@ -50,17 +53,25 @@ def plain_file(content: bytes, dialect: CsvFormat) -> PlainFile | None:
     """
     if dialect.encoding != "utf-8" or packing_of(content) is not None:
         return None
+    if dialect.trailing_delimiter:
+        return None
     content = content.removeprefix(_UTF8_MARK).replace(b"\r\n", b"\n")
-    if content.startswith(_UTF16_MARKS) or _has_special(content, dialect):
+    if content.startswith(_WIDE_MARKS) or _has_special(content, dialect):
         return None
     if content and not content.endswith(b"\n"):
         content += b"\n"
     if not dialect.header:
         return PlainFile(None, content)
     header, _, body = content.partition(b"\n")
-    return PlainFile(parse_record(header, dialect), body) if header else None
+    if not header:
+        return None
+    names = parse_record(header, dialect)
+    is_repeated = HeaderLines(names, dialect).places(b"\n" + body)
+    return None if is_repeated and dialect.repeated_header != "accept" else PlainFile(names, body)
 
 
 def _has_special(content: bytes, dialect: CsvFormat) -> bool:
-    special = (dialect.quote.encode(), b"\r", b"\0", _END_MARKER)
+    special = (dialect.quote.encode(), b"\r", b"\0", _END_MARKER, b"\n\n")
+    if content.startswith(b"\n") or content[:4].lower() == _SEPARATOR:
+        return True
     return any(mark in content for mark in special)

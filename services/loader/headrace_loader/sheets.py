@@ -12,9 +12,12 @@ from psycopg import sql
 from headrace_loader.columnar_file import as_csv
 from headrace_loader.columns import columns_of_file
 from headrace_loader.copying import copy_statement, copy_text_statement
-from headrace_loader.csv_stream import CsvStream, in_utf8, open_csv, record_of
+from headrace_loader.csv_fields import record_of
+from headrace_loader.csv_head import trailing_delimiter_explained
+from headrace_loader.csv_stream import CsvStream, open_csv, within_lines
 from headrace_loader.key_values import NO_EXTRAS, Extras, Values, values_in_key
 from headrace_loader.kinds import HEAD_BYTES, Kind, format_of, kind_of
+from headrace_loader.plain_look import PlainLook
 from headrace_loader.sifting.batches import Batch
 from headrace_loader.sifting.converting import converters_of
 from headrace_loader.sifting.csv_batches import CsvBatcher, csv_batches
@@ -22,6 +25,7 @@ from headrace_loader.sifting.date_texts import text_checks
 from headrace_loader.sifting.json_batches import json_batches
 from headrace_loader.sifting.json_rows import JsonRows
 from headrace_loader.sifting.rewriting import Layout
+from headrace_loader.text_decoding import decoded
 from headrace_loader.unpacking import UnpackLimits, rejoined, unpacked
 from headrace_shared.contract import Column, Contract
 from headrace_shared.file_formats import CsvFormat, JsonFormat
@@ -80,12 +84,25 @@ class CsvSheet:
     @property
     def encoding(self) -> str:
         """See `Sheet`."""
-        return "utf-8" if self.dialect.encoding == "detect" else self.dialect.encoding
+        return self.file.source.written
 
     @property
     def is_plain(self) -> bool:
-        """Whether COPY can read it as it is."""
-        return self.dialect.comment is None and not converters_of(self.columns, self.dialect)
+        """Whether COPY can read it as it is, as far as is known before its bytes are looked at."""
+        dialect = self.dialect
+        is_odd = dialect.comment is not None or dialect.trailing_delimiter
+        return self.file.is_bare and not is_odd and not converters_of(self.columns, dialect)
+
+    def plain_blocks(self, most_bytes: int) -> AsyncIterator[bytes]:
+        """The bytes of the file, for COPY. `most_bytes`: the longest line.
+
+        Raises:
+            NotPlainError: COPY cannot read them as they are.
+            PermanentError: a line is longer.
+        """
+        has_empty_lines = self.has_lines and len(self.columns) == 1
+        look = PlainLook(self.dialect, self.file.header, has_empty_lines=has_empty_lines)
+        return look.through(within_lines(self.file.blocks, most_bytes))
 
     def statement(self, target: sql.Identifier) -> sql.Composed:
         """See `Sheet`."""
@@ -96,13 +113,17 @@ class CsvSheet:
 
     def batches(self, most_bytes: int) -> AsyncIterator[Batch]:
         """See `Sheet`."""
-        converters = converters_of(self.columns, self.dialect)
         layout = Layout(
-            self.dialect, self.columns, converters, text_checks(self.columns), self.has_lines
+            self.dialect,
+            self.columns,
+            converters_of(self.columns, self.dialect),
+            text_checks(self.columns),
+            self.has_lines,
+            self.file.leading,
+            self.file.header,
+            self.file.source,
         )
-        has_header = self.file.header is not None
-        batcher = CsvBatcher(layout, header=has_header, most_bytes=most_bytes)
-        return csv_batches(self.file.blocks, batcher)
+        return csv_batches(self.file.blocks, CsvBatcher(layout, most_bytes=most_bytes))
 
     def leave_out(self, _records: Collection[int], /) -> bool:
         """See `Sheet`: a record is one row here, so that none of it is left."""
@@ -174,7 +195,8 @@ async def open_sheet(
     in_key = values_in_key(file, contract)
     if isinstance(written, JsonFormat):
         extras = Extras(compared=in_key)
-        yield JsonSheet(in_utf8(whole, "utf-8"), contract.columns, written, extras)
+        utf8 = await decoded(whole, "utf-8")
+        yield JsonSheet(utf8.blocks, contract.columns, written, extras)
     elif kind in (Kind.CSV, Kind.PLAIN_CSV):
         yield await _csv(whole, written, contract, in_key, has_lines=True)
     else:
@@ -192,7 +214,8 @@ async def _csv(
 ) -> CsvSheet:
     is_measured = bool(in_key) or any(one.position for one in contract.columns)
     stream = await open_csv(blocks, dialect, measured=is_measured)
-    found = columns_of_file(stream.header, contract, in_key, stream.width)
+    with trailing_delimiter_explained(stream.header):
+        found = columns_of_file(stream.header, contract, in_key, stream.width)
     extras = Extras(
         left_out=found.left_out,
         filled={name: value for name, value in in_key.items() if name not in found.names},

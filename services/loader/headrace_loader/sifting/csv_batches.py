@@ -15,16 +15,19 @@ from typing import Final
 
 import numpy as np
 
+from headrace_loader.csv_fields import value_of
+from headrace_loader.header_lines import HeaderLines
 from headrace_loader.sifting.batches import BadRecord, Fault, Fields, Record
 from headrace_loader.sifting.date_columns import unclear
+from headrace_loader.sifting.quoting import Indices
 from headrace_loader.sifting.rewriting import (
     Layout,
     RecordFields,
     converted,
     unconverted,
-    value_of,
+    with_strays_quoted,
 )
-from headrace_loader.sifting.structure import Indices, Records, RecordScanner
+from headrace_loader.sifting.structure import Records, RecordScanner
 from headrace_shared.contract import Column
 
 _LEADING: Final = 3
@@ -38,18 +41,25 @@ class _Before:
     records: int = 0
     lines: int = 0
     source_bytes: int = 0
+    leading: int = 0
 
 
 class CsvBatch:
     """Some records of a CSV file."""
 
-    def __init__(self, layout: Layout, records: Records, before: _Before, *, header: bool) -> None:
+    def __init__(
+        self, layout: Layout, records: Records, before: _Before, repeated: HeaderLines | None
+    ) -> None:
         self._layout = layout
         self._records = records
         self._before = before
+        self._measured = 0, 0
         found = self._data_records()
-        self.took_header = header and len(found) > 0
-        self._data = found[1:] if header else found
+        self._taken = min(layout.leading - before.leading, len(found))
+        self._data = found[self._taken :]
+        self._headers = self._repeated(repeated) if repeated else frozenset()
+        if layout.dialect.repeated_header == "skip":
+            self._data = self._data[~np.isin(self._data, list(self._headers))]
         self._bad = {index: self._judged(index) for index in self._suspects()}
         self._sent = self._good()
         self._lines_sent = self._converted() if layout.converters else None
@@ -74,19 +84,22 @@ class CsvBatch:
 
     @cached_property
     def payload(self) -> bytes:
-        """The rows that look good, as they stand in the file but for their line ends."""
+        """The rows that look good, as they stand in the file but for their line ends, and quotes
+        about values with stray ones."""
         records = self._records
         if self._lines_sent is not None:
             return b"".join(self._lines_sent)
+        data, ends = records.data, records.ends
+        if records.stray.size:
+            data, ends = with_strays_quoted(records, self._layout.dialect)
         if len(self._sent) == len(records):
-            return records.data
-        starts, sent = records.starts(), np.zeros(len(records), np.bool_)
+            return data
+        sent = np.zeros(len(records), np.bool_)
         sent[self._sent] = True
         edges = np.flatnonzero(np.diff(sent.astype(np.int8), prepend=0, append=0))
+        starts = np.concatenate([np.zeros(1, np.intp), ends[:-1]])
         pieces = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-        return b"".join(
-            records.data[int(starts[first]) : int(records.ends[last - 1])] for first, last in pieces
-        )
+        return b"".join(data[int(starts[first]) : int(ends[last - 1])] for first, last in pieces)
 
     @property
     def lines(self) -> int:
@@ -133,7 +146,8 @@ class CsvBatch:
         return _Before(
             before.records + len(self._data),
             before.lines + int(records.source_lines[-1]),
-            before.source_bytes + records.source_bytes,
+            self._source_offset(len(records.data)),
+            before.leading + self._taken,
         )
 
     @cached_property
@@ -142,16 +156,27 @@ class CsvBatch:
         return np.cumsum(spans[self._sent])
 
     def _data_records(self) -> Indices:
-        """The records beside comments and empty lines."""
+        """The records beside comments and empty lines; of a columnar file an empty line is a row
+        with one null."""
         records = self._records
         starts = records.starts()
         first_bytes = np.frombuffer(records.data, np.uint8)[starts]
         data = np.ones(len(records), np.bool_)
+        if self._layout.has_lines:
+            data &= records.ends - starts > 1
         if self._layout.dialect.comment:
             data &= first_bytes != ord(self._layout.dialect.comment)
-        if len(self._layout.columns) > 1:
-            data &= records.ends - starts > 1
         return np.flatnonzero(data)
+
+    def _repeated(self, lines: HeaderLines) -> frozenset[int]:
+        """The data records that are the header again."""
+        records = self._records
+        if records.broken:
+            return frozenset()
+        places = np.array(lines.places(b"\n" + records.data), np.intp) - 1
+        indices = np.searchsorted(records.ends, places, side="right")
+        is_start = records.starts()[indices] == places
+        return frozenset(indices[is_start].tolist()) & frozenset(self._data.tolist())
 
     def _suspects(self) -> list[int]:
         """The records that COPY must not get, in their order; the conversions aside."""
@@ -160,6 +185,8 @@ class CsvBatch:
         fields = self._records.fields[self._data]
         found = set(self._data[fields != len(self._layout.columns)].tolist())
         found |= self._with_bad_bytes() & set(self._data.tolist())
+        if self._layout.dialect.repeated_header == "refuse":
+            found |= self._headers
         for place, column in enumerate(self._layout.columns):
             if not column.nullable:
                 found |= set(self._nulls(place).tolist())
@@ -198,10 +225,13 @@ class CsvBatch:
         Postgres."""
         if self._records.broken:
             return BadRecord(self._record(index), (_broken(),))
+        if index in self._headers:
+            return BadRecord(self._record(index), (_REPEATED_HEADER,))
         fields = RecordFields(self._records, index)
         if len(fields) != len(self._layout.columns):
             byte = self._bad_byte(fields.start, fields.end)
-            width = _width(len(fields), self._layout.columns)
+            trails = fields.span(len(fields) - 1)[0] == fields.end - 1
+            width = _width(len(fields), self._layout.columns, trails=trails)
             return BadRecord(self._record(index), (byte, width) if byte else (width,))
         faults: list[Fault] = []
         values = [self._value(fields, place, faults) for place in range(len(fields))]
@@ -235,15 +265,26 @@ class CsvBatch:
         position = _bad_position(self._records.data[start:end])
         if position is None:
             return None
-        byte = self._records.data[start + position]
-        place = self._before.source_bytes + self._records.source_offset(start + position)
-        what = "a NUL, which no text in Postgres can hold" if byte == 0 else "not UTF-8"
+        place = self._source_offset(start + position)
+        if self._records.data[start + position] == 0:
+            what, shown = "a NUL, which no text in Postgres can hold", "0x00"
+        else:
+            bad = self._layout.source.bad_byte(self._records.data[start + position : end])
+            what, shown = f"not {self._layout.source.name.upper()}", f"0x{bad:02x}"
         return Fault(
-            "bad_encoding",
-            f"byte 0x{byte:02x} at byte position {place} is {what}",
-            column,
-            f"0x{byte:02x}",
+            "bad_encoding", f"byte {shown} at byte position {place} is {what}", column, shown
         )
+
+    def _source_offset(self, position: int) -> int:
+        """How many bytes of the file come before a place in the data of this batch."""
+        records, source = self._records, self._layout.source
+        place, measured = self._measured
+        if position < place:
+            place = measured = 0
+        measured += source.length(records.data[place:position])
+        self._measured = position, measured
+        gone = records.source_offset(position) - position
+        return self._before.source_bytes + measured + gone * source.length(b"\r")
 
     def _record_of(self, position: int) -> tuple[int, int]:
         index = int(np.searchsorted(self._records.ends, position, side="right"))
@@ -258,13 +299,19 @@ class CsvBatch:
         starts = (
             records.starts()[right] if place == 0 else records.separators[first + place - 1] + 1
         )
-        fitting = np.flatnonzero(ends - starts == len(null))
-        if null:
-            fitting = np.array(
-                [i for i in fitting.tolist() if records.data[starts[i] : ends[i]] == null], np.intp
-            )
+        fitting = ends - starts == len(null)
+        if null or self._layout.dialect.null_quoted:
+            if self._layout.dialect.null_quoted:
+                fitting |= ends - starts <= 2 * len(null) + 2
+            looked_at = np.flatnonzero(fitting).tolist()
+            nulls = [self._is_null(int(starts[i]), int(ends[i])) for i in looked_at]
+            fitting[looked_at] = nulls
         found: Indices = right[fitting]
         return found
+
+    def _is_null(self, start: int, end: int) -> bool:
+        field = self._records.data[start:end]
+        return _bad_position(field) is None and value_of(field, self._layout.dialect) is None
 
     def _record(self, index: int) -> Record:
         records, before = self._records, self._before
@@ -273,23 +320,24 @@ class CsvBatch:
         if not self._layout.has_lines:
             return Record(number, None, None, raw)
         line = before.lines + (int(records.source_lines[index - 1]) if index else 0) + 1
-        offset = before.source_bytes + records.source_offset(records.start(index))
-        return Record(number, line, offset, raw)
+        return Record(number, line, self._source_offset(records.start(index)), raw)
 
 
 class CsvBatcher:
     """Cuts the bytes of a CSV file, which are UTF-8, into batches.
 
     Args:
-        header: the first record is the header.
         most_bytes: the longest line.
     """
 
-    def __init__(self, layout: Layout, *, header: bool, most_bytes: int) -> None:
+    def __init__(self, layout: Layout, *, most_bytes: int) -> None:
         self._layout = layout
         self._scanner = RecordScanner(layout.dialect, len(layout.columns), most_bytes)
-        self._before = _Before()
-        self._header = header
+        self._before = _Before(source_bytes=layout.source.start)
+        is_looked_for = layout.dialect.repeated_header != "accept"
+        self._repeated = (
+            HeaderLines(layout.header, layout.dialect) if layout.header and is_looked_for else None
+        )
 
     def feed(self, block: bytes) -> list[CsvBatch]:
         """The batches that are whole with this block.
@@ -304,8 +352,7 @@ class CsvBatcher:
         return [self._batch(records) for records in self._scanner.finish()]
 
     def _batch(self, records: Records) -> CsvBatch:
-        batch = CsvBatch(self._layout, records, self._before, header=self._header)
-        self._header = self._header and not batch.took_header
+        batch = CsvBatch(self._layout, records, self._before, self._repeated)
         self._before = batch.after
         return batch
 
@@ -349,17 +396,35 @@ def _bad_position(data: bytes) -> int | None:
 
 def _broken() -> Fault:
     return Fault(
-        "bad_quoting", "a quote in this line is not closed, or closes one of a line before"
+        "bad_quoting",
+        "a quote in this line is not closed or closes one of a line before, or text follows the "
+        "quote that closes a field",
     )
 
 
-def _width(has: int, columns: Sequence[Column]) -> Fault:
+_REPEATED_HEADER: Final = Fault(
+    "repeated_header",
+    'the line is the header again; "repeated_header" in the contract\'s format says whether such '
+    "a line is left out (skip) or is a row (accept)",
+)
+
+
+def _width(has: int, columns: Sequence[Column], *, trails: bool) -> Fault:
+    """The wrong number of fields.
+
+    Args:
+        trails: nothing comes after the record's last delimiter.
+    """
     kind = "few" if has < len(columns) else "many"
     named = ", ".join(column.name for column in columns[:_LEADING])
     more = ", ..." if len(columns) > _LEADING else ""
-    return Fault(
-        f"too_{kind}_fields", f"too {kind} fields: {has}, not {len(columns)} ({named}{more})"
-    )
+    reason = f"too {kind} fields: {has}, not {len(columns)} ({named}{more})"
+    if trails and has == len(columns) + 1:
+        reason += (
+            '; the line ends with a delimiter: "trailing_delimiter": true in the contract\'s '
+            "format allows it"
+        )
+    return Fault(f"too_{kind}_fields", reason)
 
 
 def _null(column: Column) -> Fault:

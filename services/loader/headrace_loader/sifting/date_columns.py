@@ -15,7 +15,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from headrace_loader.sifting.date_texts import is_of_times
-from headrace_loader.sifting.structure import Bytes, Indices, Mask, Records
+from headrace_loader.sifting.quoting import Bytes, Indices, Mask
+from headrace_loader.sifting.structure import Records
 from headrace_shared.contract import Column
 from headrace_shared.file_formats import CsvFormat
 

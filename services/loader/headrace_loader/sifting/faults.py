@@ -4,6 +4,7 @@ value, so that the answer never differs from what it does."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, LiteralString
 
 from psycopg import AsyncConnection
@@ -13,6 +14,7 @@ from headrace_loader.sifting.copying import MiscountedError, Passed
 from headrace_loader.sqlstate import MAX_REASON_CHARACTERS, shortened
 from headrace_shared.column_types import canonical_type
 from headrace_shared.contract import Column
+from headrace_shared.file_formats import CsvFormat
 
 # https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-VALIDITY
 _ASK: Final[LiteralString] = """
@@ -38,6 +40,10 @@ _A_TYPE: Final = {
     "json": "JSON",
     "jsonb": "JSON",
 }
+
+_QUOTED_EMPTY: Final = (
+    '; the field is quoted and empty: "null_quoted": true in the contract\'s format makes it null'
+)
 
 _MOST_VALUES: Final = 2_000
 """In one question to Postgres."""
@@ -77,6 +83,20 @@ async def judged(
         BadRecord(one.record, _in_order(faults, places))
         for one, faults in zip(records, found, strict=True)
     )
+
+
+def with_empty_explained(bad: Sequence[BadRecord], dialect: CsvFormat) -> list[BadRecord]:
+    """The bad records; where a field is quoted and empty, which its column's type cannot be, with
+    the option that makes it null."""
+    if dialect.null or dialect.null_quoted:
+        return list(bad)
+    return [replace(one, faults=tuple(map(_empty_explained, one.faults))) for one in bad]
+
+
+def _empty_explained(fault: Fault) -> Fault:
+    if fault.code != "type" or fault.value != "":
+        return fault
+    return replace(fault, reason=fault.reason + _QUOTED_EMPTY)
 
 
 def _in_order(faults: Sequence[Fault], places: Mapping[str, int]) -> tuple[Fault, ...]:

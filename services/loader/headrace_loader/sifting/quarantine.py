@@ -16,6 +16,7 @@ from headrace_loader.sifting.batches import BadRecord
 from headrace_shared.aws import transient_aws_errors
 from headrace_shared.drop import Drop
 from headrace_shared.quarantine import FORMAT, quarantine_key
+from headrace_shared.text_encodings import encoded, marked
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -57,7 +58,7 @@ class Quarantine:
             "header": header,
             "encoding": encoding,
         }
-        lines = [about, *map(_told, bad)]
+        lines = [about, *(_told(one, encoding) for one in bad)]
         content = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
         with transient_aws_errors("writing to the quarantine"):
             await self._client.put_object(
@@ -68,7 +69,7 @@ class Quarantine:
             )
 
 
-def _told(bad: BadRecord) -> dict[str, Any]:
+def _told(bad: BadRecord, encoding: str) -> dict[str, Any]:
     record = bad.record
     return {
         "record": record.number,
@@ -83,12 +84,14 @@ def _told(bad: BadRecord) -> dict[str, Any]:
             }
             for fault in bad.faults
         ],
-        **_raw(record.raw),
+        **_raw(record.raw, encoding),
     }
 
 
-def _raw(raw: bytes) -> dict[str, str]:
+def _raw(raw: bytes, encoding: str) -> dict[str, str]:
+    """A record as text; where a byte of it cannot be decoded, as the bytes of the file."""
     try:
         return {"raw": raw.decode()}
     except UnicodeDecodeError:
-        return {"raw_base64": base64.b64encode(raw).decode()}
+        source = raw if encoding.startswith("utf-8") else encoded(marked(raw), encoding)
+        return {"raw_base64": base64.b64encode(source).decode()}

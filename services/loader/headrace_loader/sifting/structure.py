@@ -1,30 +1,30 @@
 """Where do the records of a CSV file begin and end, and how many fields has each? Without I/O.
 
-COPY's rules: a quote opens or closes wherever it stands, a line end between quotes is text. So a
-byte is text if the number of quotes before it is odd, which numpy tells for a quarter of a megabyte
-in less than a millisecond. https://www.postgresql.org/docs/current/sql-copy.html (CSV Format)
+A line end between quotes is text; which bytes are between quotes, `quoting` finds.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from headrace_loader.csv_stream import line_too_long
+from headrace_loader.sifting.damage import Damage
+from headrace_loader.sifting.quoting import (
+    CR,
+    LF,
+    Bytes,
+    Indices,
+    Mask,
+    QuoteFinder,
+    Quoting,
+)
 from headrace_shared.file_formats import CsvFormat
 
-Bytes: TypeAlias = npt.NDArray[np.uint8]
-Indices: TypeAlias = npt.NDArray[np.intp]
-Mask: TypeAlias = npt.NDArray[np.bool_]
-
 SCAN_BYTES: Final = 256 * 1024
-_LF: Final = 10
-_CR: Final = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,11 @@ class Records:
         fields: how many fields each record has.
         lines: how many lines there are up to each record's end, as COPY counts them: line feeds.
         source_lines: the same as an editor counts them: a carriage return alone ends a line too.
-        gone: the places in the source of carriage returns that are not in `data`.
-        broken: one line of a record that cannot be read whole: a quote in it is not closed, or
-            closed in another line, and the fields are too few or too many.
+        gone: the places in the source of bytes that are not in `data`: of carriage returns, and
+            of delimiters that trail.
+        stray: the places in `data` of quotes that are characters of unquoted fields.
+        broken: they are lines of something that cannot be read as a record: a quote is not
+            closed, or text follows one that closes a field.
     """
 
     data: bytes
@@ -50,6 +52,7 @@ class Records:
     lines: Indices
     source_lines: Indices
     gone: Indices
+    stray: Indices
     broken: bool = False
 
     def __len__(self) -> int:
@@ -74,6 +77,20 @@ class Records:
         before = self.gone - np.arange(len(self.gone))
         return position + int(np.searchsorted(before, position, side="left"))
 
+    def first(self, count: int) -> Records:
+        """The first ones alone."""
+        length = int(self.ends[count - 1])
+        return Records(
+            self.data[:length],
+            self.ends[:count],
+            self.separators[: int(np.searchsorted(self.separators, length - 1)) + 1],
+            self.fields[:count],
+            self.lines[:count],
+            self.source_lines[:count],
+            self.gone[self.gone - np.arange(len(self.gone)) < length],
+            self.stray[self.stray < length],
+        )
+
     def starts(self) -> Indices:
         """Where the records begin."""
         return np.concatenate([np.zeros(1, np.intp), self.ends[:-1]])
@@ -93,10 +110,11 @@ class RecordScanner:
     """
 
     def __init__(self, dialect: CsvFormat, width: int, most_bytes: int) -> None:
-        self._quote = ord(dialect.quote)
         self._delimiter = ord(dialect.delimiter)
-        self._escape = ord(dialect.escape_character)
         self._comment = ord(dialect.comment) if dialect.comment else None
+        self._may_trail = dialect.trailing_delimiter
+        self._quotes = QuoteFinder(dialect)
+        self._damage = Damage(dialect)
         self._width = width
         self._most = most_bytes
         self._pending = bytearray()
@@ -118,7 +136,7 @@ class RecordScanner:
 
     def finish(self) -> list[Records]:
         """The records that are left at the end of the file."""
-        if self._pending and self._pending[-1] not in (_LF, _CR):
+        if self._pending and self._pending[-1] not in (LF, CR):
             self._pending += b"\n"
         return list(self._cut(final=True))
 
@@ -127,9 +145,12 @@ class RecordScanner:
         while position < len(data):
             stretch = data[position : position + look]
             at_end = position + len(stretch) == len(data)
-            records = self._scan(stretch, last=final and at_end)
-            if records is None and (len(stretch) >= self._most or (final and at_end)):
-                records = self._first_line(stretch)
+            records, is_broken = self._scan(stretch, last=final and at_end)
+            is_whole = len(stretch) >= self._most or (final and at_end)
+            if is_broken or (records is None and is_whole):
+                lines = self._damage.lines(data, position, self._most, final=final)
+                records = None if lines is None else _broken_lines(lines, self._delimiter)
+                at_end = True
             if records is not None:
                 yield records
                 position, look = position + records.source_bytes, SCAN_BYTES
@@ -139,90 +160,100 @@ class RecordScanner:
                 look *= 2
         self._pending = bytearray(data[position:])
 
-    def _scan(self, data: bytes, *, last: bool) -> Records | None:
+    def _scan(self, data: bytes, *, last: bool) -> tuple[Records | None, bool]:
         """The whole records at the head of `data`, as far as the first that is broken; None if
-        there is none."""
-        given = np.frombuffer(data, np.uint8)
+        there is none, with whether the first one is broken."""
         if not last and data.endswith(b"\r"):
-            given = given[:-1]  # is it the first half of a line end?
-        inside = self._inside(given)
-        plain, inside, gone = _with_line_feeds(given, inside)
-        structural = (plain == self._delimiter) | (plain == _LF)
-        separators = np.flatnonzero(structural & ~inside)
-        enders = np.flatnonzero(plain[separators] == _LF)
-        if not enders.size:
-            return None
-        fields = np.diff(enders, prepend=-1)
+            data = data[:-1]  # is it the first half of a line end?
+        quoting = self._quotes.quoting(data)
+        found = self._separated(np.frombuffer(data, np.uint8), quoting)
+        if not found.ends.size:
+            return None, quoting.broken is not None
+        if int(np.diff(found.ends, prepend=0).max()) > self._most:
+            raise line_too_long(self._most)
+        whole = self._before_broken(found)
+        return (found.first(whole), False) if whole else (None, True)
+
+    def _separated(self, given: Bytes, quoting: Quoting) -> Records:
+        plain, inside, gone = _with_line_feeds(given, quoting.inside)
+        separators = self._separators(plain, inside)
+        if self._may_trail:
+            trailing = self._trailing(plain, separators)
+            plain, inside, gone = _without(trailing, plain, inside, gone)
+            separators = self._separators(plain, inside)
+        enders = np.flatnonzero(plain[separators] == LF)
         ends = separators[enders] + 1
-        if int(np.diff(ends, prepend=0).max()) > self._most:
-            raise line_too_long(self._most)
         lines, source_lines = _lines(plain, ends, quoted=bool(inside.any()))
-        whole = self._before_broken(plain, fields, ends, source_lines)
-        if whole == 0:
-            return self._first_line(data)
-        length = int(ends[whole - 1])
         return Records(
-            plain[:length].tobytes(),
-            ends[:whole],
-            separators[: int(enders[whole - 1]) + 1],
-            fields[:whole],
-            lines[:whole],
-            source_lines[:whole],
-            gone[gone - np.arange(len(gone)) < length],
-        )
-
-    def _inside(self, data: Bytes) -> Mask:
-        quotes: Mask = data == self._quote
-        if self._escape != self._quote and bool((data == self._escape).any()):
-            quotes = self._unescaped(data, quotes)
-        if not quotes.any():
-            return quotes
-        inside: Mask = np.bitwise_xor.accumulate(quotes)
-        return inside
-
-    def _unescaped(self, data: Bytes, quotes: Mask) -> Mask:
-        """The quotes that are not escaped; an escape counts between quotes alone."""
-        unescaped, inside, skip = quotes.copy(), False, -1
-        for place in np.flatnonzero(quotes | (data == self._escape)).tolist():
-            if place == skip:
-                unescaped[place] = False
-            elif data[place] == self._quote:
-                inside = not inside
-            elif inside and place + 1 < len(data):
-                skip = place + 1 if data[place + 1] in (self._quote, self._escape) else -1
-        return unescaped
-
-    def _before_broken(self, data: Bytes, fields: Indices, ends: Indices, lines: Indices) -> int:
-        """How many records there are before the first that spans lines and should not."""
-        spans = np.diff(lines, prepend=0) > 1
-        if not spans.any():
-            return len(ends)
-        suspect = fields != self._width
-        if self._comment is not None:
-            starts = np.concatenate([np.zeros(1, np.intp), ends[:-1]])
-            suspect |= data[starts] == self._comment
-        broken = np.flatnonzero(spans & suspect)
-        return int(broken[0]) if broken.size else len(ends)
-
-    def _first_line(self, data: bytes) -> Records:
-        """The first line of what cannot be read as a record, as a broken one."""
-        found = re.search(rb"\r\n|\n|\r", data)
-        if found is None or found.end() > self._most:
-            raise line_too_long(self._most)
-        line = data[: found.start()] + b"\n"
-        removed = found.end() - len(line)
-        plain = np.frombuffer(line, np.uint8)
-        separators = np.flatnonzero((plain == self._delimiter) | (plain == _LF))
-        return Records(
-            line,
-            np.array([len(line)]),
+            plain.tobytes(),
+            ends,
             separators,
-            np.array([len(separators)]),
-            np.array([1]),
-            np.array([1]),
-            np.array([found.start()] if removed else [], np.intp),
-            broken=True,
+            np.diff(enders, prepend=-1),
+            lines,
+            source_lines,
+            gone,
+            quoting.stray - np.searchsorted(gone, quoting.stray),
         )
+
+    def _separators(self, plain: Bytes, inside: Mask) -> Indices:
+        return np.flatnonzero(((plain == self._delimiter) | (plain == LF)) & ~inside)
+
+    def _trailing(self, plain: Bytes, separators: Indices) -> Indices:
+        """The delimiters after which nothing comes, of records with one field too many."""
+        enders = np.flatnonzero(plain[separators] == LF)
+        wide = enders[np.diff(enders, prepend=-1) == self._width + 1]
+        last = separators[wide - 1]
+        found: Indices = last[last == separators[wide] - 1]
+        return found
+
+    def _before_broken(self, found: Records) -> int:
+        """How many records there are before the first that spans lines and should not."""
+        spans = np.diff(found.source_lines, prepend=0) > 1
+        if not spans.any():
+            return len(found)
+        suspect = found.fields != self._width
+        if self._comment is not None:
+            first_bytes = np.frombuffer(found.data, np.uint8)[found.starts()]
+            suspect |= first_bytes == self._comment
+        broken = (
+            int(index)
+            for index in np.flatnonzero(spans & suspect)
+            if self._damage.begins_anew(found.raw(int(index)))
+        )
+        return next(broken, len(found))
+
+
+def _broken_lines(lines: bytes, delimiter: int) -> Records:
+    """Lines that cannot be read as records, each as one by itself."""
+    given = np.frombuffer(lines, np.uint8)
+    plain, _, gone = _with_line_feeds(given, np.zeros(len(given), np.bool_))
+    separators = np.flatnonzero((plain == delimiter) | (plain == LF))
+    enders = np.flatnonzero(plain[separators] == LF)
+    counts = np.arange(1, len(enders) + 1)
+    return Records(
+        plain.tobytes(),
+        separators[enders] + 1,
+        separators,
+        np.diff(enders, prepend=-1),
+        counts,
+        counts,
+        gone,
+        np.zeros(0, np.intp),
+        broken=True,
+    )
+
+
+def _without(
+    places: Indices, plain: Bytes, inside: Mask, gone: Indices
+) -> tuple[Bytes, Mask, Indices]:
+    """The bytes without those at some places."""
+    if not places.size:
+        return plain, inside, gone
+    before = gone - np.arange(len(gone))
+    sources = places + np.searchsorted(before, places, side="right")
+    kept = np.ones(len(plain), np.bool_)
+    kept[places] = False
+    return plain[kept], inside[kept], np.sort(np.concatenate([gone, sources]))
 
 
 def _with_line_feeds(data: Bytes, inside: Mask) -> tuple[Bytes, Mask, Indices]:
@@ -230,13 +261,13 @@ def _with_line_feeds(data: Bytes, inside: Mask) -> tuple[Bytes, Mask, Indices]:
 
     COPY takes the first line end of a file for the only kind, and refuses the others.
     """
-    returns = np.flatnonzero((data == _CR) & ~inside)
+    returns = np.flatnonzero((data == CR) & ~inside)
     if not returns.size:
         return data, inside, returns
     following = data[np.minimum(returns + 1, len(data) - 1)]
-    paired = (following == _LF) & (returns + 1 < len(data))
+    paired = (following == LF) & (returns + 1 < len(data))
     plain = data.copy()
-    plain[returns[~paired]] = _LF
+    plain[returns[~paired]] = LF
     gone = returns[paired]
     kept = np.ones(len(data), np.bool_)
     kept[gone] = False
@@ -248,9 +279,9 @@ def _lines(data: Bytes, ends: Indices, *, quoted: bool) -> tuple[Indices, Indice
     if not quoted:
         lines = np.arange(1, len(ends) + 1)
         return lines, lines
-    feeds = data == _LF
+    feeds = data == LF
     lines = np.searchsorted(np.flatnonzero(feeds), ends - 1, side="right")
-    returns = data == _CR
+    returns = data == CR
     if not returns.any():
         return lines, lines
     alone = returns & ~np.append(feeds[1:], False)

@@ -11,6 +11,7 @@ from headrace_loader.sifting.batches import BadRecord, by_number
 from headrace_loader.sqlstate import shortened
 from headrace_shared.contract import OnBadRows
 from headrace_shared.reasons import BadRow, LoadWarning, Reason, TestResult
+from headrace_shared.text_encodings import marked
 
 MOST_BAD_ROWS_TOLD: Final = 10
 """In a fact, which has to stay small; all of them are in the quarantine."""
@@ -102,12 +103,17 @@ def told(bad: Sequence[BadRecord]) -> tuple[BadRow, ...]:
             value=fault.value,
             code=fault.code,
             reason=fault.reason,
-            raw=shortened(one.record.raw.decode(errors="replace"), _MOST_RAW_TOLD),
+            raw=shortened(_readable(one.record.raw), _MOST_RAW_TOLD),
         )
         for one in bad
         for fault in one.faults
     )
     return tuple(row for row, _ in zip(rows, range(MOST_BAD_ROWS_TOLD), strict=False))
+
+
+def _readable(raw: bytes) -> str:
+    """A record with a replacement character for each byte that cannot be decoded."""
+    return marked(raw).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _reason(
