@@ -16,12 +16,14 @@ from headrace_shared.contract import Contract, parse_contract
 from headrace_shared.evolution import (
     Chain,
     Columns,
+    Fill,
     Reshape,
     TableColumn,
     Verdict,
     columns_of,
     fold,
     judge,
+    reread,
     reshape,
 )
 
@@ -146,7 +148,56 @@ def test_table_that_was_there_is_taken_over_if_it_fits() -> None:
     chain = chained(a_contract(NAME), a_contract(NAME, NOTE), before=before)
     assert chain.verdicts[0].changes == ("contract recorded for the table that was there",)
     assert list(chain.columns or ()) == ["name", "note"]
-    assert chained(a_contract(NOTE), before=before).verdicts[0].refusal is not None
+
+
+OTHERS: dict[str, TableColumn] = {
+    "made": TableColumn("timestamp with time zone", nullable=False, fill=Fill.DEFAULT),
+    "number": TableColumn("integer", nullable=False, fill=Fill.IDENTITY),
+    "upper": TableColumn("text", nullable=True, fill=Fill.GENERATED),
+    "address": TableColumn("inet", nullable=True),
+}
+
+
+def test_columns_that_no_contract_has_declared_stay_as_they_are() -> None:
+    before = {**columns_of(a_contract()), **OTHERS}
+    breaking = a_contract(ID, evolution="allow_breaking")
+    chain = chained(a_contract(), breaking, before=before)
+    assert chain.verdicts[0].changes == (
+        "contract recorded for the table that was there",
+        "not in the contract, as they are: address, made, number, upper",
+    )
+    assert chain.verdicts[1].changes == ("column name dropped", "evolution changed")
+    way = reshape(before, chain.columns or {}, ["id", "name"])
+    assert (has(way), way.drop) == (["drop"], ("name",))
+
+
+UNFIT = [
+    (NOTE, {"note": TableColumn("text", True, Fill.GENERATED)}, "fills the column 'note'"),
+    (NOTE, {"note": TableColumn("text", False, Fill.IDENTITY)}, "fills the column 'note'"),
+    (NOTE, {"must": TableColumn("text", nullable=False)}, "'must' must not be null"),
+    (NOTE, {"Note": TableColumn("text", nullable=True)}, "has the column 'Note', not 'note'"),
+]
+
+
+@pytest.mark.parametrize(("part", "before", "message"), UNFIT)
+def test_table_that_no_row_of_the_contract_can_fill_is_refused_with_a_remedy(
+    part: dict[str, Any], before: Columns, message: str
+) -> None:
+    contract = a_contract(part, evolution="allow_breaking")
+    refusal = chained(contract, before=before).verdicts[0].refusal
+    assert refusal is not None
+    assert message in refusal.message
+    assert "allow_breaking" not in refusal.remedy
+
+
+def test_not_null_made_by_hand_stays_until_a_contract_says_it_and_then_does_not() -> None:
+    before = {"id": TableColumn("bigint", nullable=False)}
+    loose = {**ID, "nullable": True}
+    chain = chained(a_contract(loose), a_contract(loose, NOTE), before=before)
+    assert chain.columns is not None
+    assert chain.columns["id"] == TableColumn("bigint", nullable=False)
+    relaxed = chained(a_contract(ID), a_contract(loose), before=before)
+    assert relaxed.columns == {"id": TableColumn("bigint", nullable=True)}
 
 
 CONTRACTS = st.lists(
@@ -162,6 +213,33 @@ CONTRACTS = st.lists(
     ),
     max_size=6,
 )
+
+
+before_tables = st.dictionaries(
+    st.sampled_from(["id", "name", "note", "x", "y"]),
+    st.builds(
+        TableColumn,
+        st.sampled_from(["bigint", "text", "character varying(10)", "inet"]),
+        st.booleans(),
+        st.sampled_from(Fill),
+    ),
+)
+
+
+@given(before_tables, st.data())
+def test_no_chain_of_contracts_touches_what_none_of_them_has_declared(
+    before: Columns, data: st.DataObject
+) -> None:
+    contracts = data.draw(CONTRACTS)
+    chain = chained(*contracts, before=before)
+    accepted = [contracts[one.contract_id.int - 1] for one in chain.verdicts if one.refusal is None]
+    owned = {name for one in accepted for name in one.by_name}
+    way = reshape(before, chain.columns or {}, owned)
+    touched = {name for name, *_ in (*way.add, *way.retype)}
+    touched |= {*way.drop, *way.relax, *way.tighten}
+    assert touched <= owned
+    types = {name: has.type for name, has in before.items()}
+    assert reread(types, [], accepted, others=types.keys()).keys() <= owned
 
 
 @given(CONTRACTS, st.data())
@@ -187,12 +265,12 @@ def test_columns_are_those_of_the_contract_in_force(contracts: Sequence[Contract
 
 @given(columns)
 def test_no_difference_asks_for_nothing(shape: Columns) -> None:
-    assert has(reshape(shape, shape)) == []
+    assert has(reshape(shape, shape, shape)) == []
 
 
 @given(columns, columns)
 def test_reshape_leads_from_one_shape_to_the_other(old: Columns, new: Columns) -> None:
-    way = reshape(old, new)
+    way = reshape(old, new, {*old, *new})
     found = {name: column for name, column in old.items() if name not in way.drop}
     for name, kind in way.retype:
         found[name] = TableColumn(kind, found[name].nullable)

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from headrace_shared import evolution
 from headrace_shared.contract import Contract
 from headrace_shared.drop import Drop
-from headrace_shared.evolution import Chain, Columns, TableColumn, fold, types_of
+from headrace_shared.evolution import Chain, Columns, Fill, TableColumn, fold, types_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Change:
         first: the table's first accepted contract is another one.
         reread: the contracts whose rows lack what they should have lost on the way through the
             chain, or have lost what they should have: a breaking one came or went in the middle.
+        owned: the columns that a contract of the table has declared, now or before.
         reread_before: the same of the columns that the table had before Headrace knew it: how
             their values pass; None for those that are lost.
     """
@@ -35,6 +36,7 @@ class Change:
     own: bool
     flipped: tuple[UUID, ...]
     first: bool
+    owned: frozenset[str] = frozenset()
     reread: tuple[UUID, ...] = ()
     reread_before: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
@@ -63,16 +65,23 @@ async def columns_before(
     document = None
     if present is not None:
         document = Jsonb([[name, has.type, has.nullable] for name, has in present.items()])
+    fills = Jsonb({name: has.fill for name, has in (present or {}).items()})
     cursor = await connection.execute(
-        "insert into headrace.tables values (%(db)s, %(table)s, %(columns)s) "
+        "insert into headrace.tables (db_name, table_name, columns_before, fills) "
+        "values (%(db)s, %(table)s, %(columns)s, %(fills)s) "
         "on conflict (db_name, table_name) do update set db_name = excluded.db_name "
-        "returning columns_before",
-        {"db": drop.db_name, "table": drop.table_name, "columns": document},
+        "returning columns_before, fills",
+        {"db": drop.db_name, "table": drop.table_name, "columns": document, "fills": fills},
     )
     row = await cursor.fetchone()
     if row is None or row[0] is None:
         return None
-    return {name: TableColumn(kind, nullable) for name, kind, nullable in row[0]}
+    # Of tables that older versions took over it is not known: every column was declared then.
+    filled = row[1] or {}
+    return {
+        name: TableColumn(kind, nullable, Fill(filled.get(name, Fill.DEFAULT)))
+        for name, kind, nullable in row[0]
+    }
 
 
 async def judge(connection: AsyncConnection[Any], drop: Drop, before: Columns | None) -> Change:
@@ -94,6 +103,7 @@ async def judge(connection: AsyncConnection[Any], drop: Drop, before: Columns | 
         own=drop.drop_id in was | now,
         flipped=tuple(sorted((was ^ now) - {drop.drop_id})),
         first=min(was, default=None) != min(now, default=None),
+        owned=frozenset(name for one in was | now for name in contracts[one].by_name),
         reread=tuple(
             one
             for one in sorted(was & now)
@@ -107,6 +117,7 @@ async def judge(connection: AsyncConnection[Any], drop: Drop, before: Columns | 
             {name: has.type for name, has in (before or {}).items()},
             [contracts[one] for one in sorted(was)],
             [contracts[one] for one in sorted(now)],
+            others=frozenset(before or ()),
         ),
     )
 

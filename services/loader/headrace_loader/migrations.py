@@ -169,6 +169,8 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
         marked_at timestamptz not null default clock_timestamp()
     )
     """,
+    # How the database fills each of the columns that a table had before Headrace knew it.
+    "alter table headrace.tables add column fills jsonb",
 )
 
 _LOCK: Final = 0x68656164_72616365 >> 1

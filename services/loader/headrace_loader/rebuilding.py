@@ -10,7 +10,7 @@ removed them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
@@ -26,8 +26,10 @@ from headrace_loader.placing import Placement, place
 from headrace_loader.sqlstate import CopyRefusedError
 from headrace_loader.staging import Place
 from headrace_loader.standing import LAST_PLACE, Standing, standing
+from headrace_loader.swapping import swap_rows
 from headrace_loader.testing_rows import DEFAULT_RULES, TestRules
 from headrace_loader.transaction import LoadTransaction
+from headrace_shared.contract import Contract
 from headrace_shared.drop import Drop
 from headrace_shared.errors import HeadraceError, PermanentError
 from headrace_shared.identifiers import LINEAGE_COLUMN
@@ -81,11 +83,12 @@ class Rebuilt:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The table and the contract that it has the shape of."""
+    """The table and the contract that it has the shape of, with the contract's columns."""
 
     db_name: str
     table_name: str
     contract_id: UUID
+    own: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -141,20 +144,42 @@ class Rebuild:
             return await self._swap(one, drops)
 
     async def _begin(self, db_name: str, table_name: str) -> _Table:
-        one = _Table(db_name, table_name, await self._contract(db_name, table_name))
+        contract_id = await self._contract(db_name, table_name)
+        one = _Table(db_name, table_name, contract_id, await self._own(contract_id))
         await self._alone(one)
+        others = [
+            sql.SQL("drop column {}").format(sql.Identifier(name))
+            for name in await self._others(one)
+        ]
         statements: tuple[LiteralString, ...] = (
-            "create temporary table rebuilt (like {live} including defaults) on commit drop",
+            """create temporary table rebuilt (
+                like {live} including defaults including constraints) on commit drop""",
             """create temporary table rebuilt_drops (
                 drop_id uuid primary key, applied_at timestamptz) on commit drop""",
             "insert into rebuilt select * from {live} where {lineage} is null",
             "create index on rebuilt using brin ({lineage})",
+            *(("alter table rebuilt {others}",) if others else ()),
         )
         for statement in statements:
             await self._connection.execute(
-                sql.SQL(statement).format(live=one.identifier, lineage=_LINEAGE)
+                sql.SQL(statement).format(
+                    live=one.identifier, lineage=_LINEAGE, others=sql.SQL(", ").join(others)
+                )
             )
         return one
+
+    async def _own(self, contract_id: UUID) -> tuple[str, ...]:
+        cursor = await self._connection.execute(
+            "select contract from headrace.contracts where drop_id = %s", [contract_id]
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return tuple(Contract.model_validate(row[0]).by_name)
+
+    async def _others(self, one: _Table) -> list[str]:
+        """The columns that are not in the contract: a rebuild leaves them as they are."""
+        found = await table.columns_of(self._connection, one.db_name, one.table_name)
+        return [name for name in found or () if name not in one.own]
 
     async def _contract(self, db_name: str, table_name: str) -> UUID:
         cursor = await self._connection.execute(
@@ -215,6 +240,9 @@ class Rebuild:
         met = await standing(self._connection, drop, claim.contract_order)
         placed = place(drop, met, claim)
         if isinstance(placed, Placement):
+            if row["rows_quarantined"]:
+                # Some of them broke a rule of the table, perhaps.
+                placed = replace(placed, staged=True, row_by_row=True)
             await self._connection.execute(
                 "select set_config('headrace.drop_id', %s, true)", [str(drop.drop_id)]
             )
@@ -262,18 +290,14 @@ class Rebuild:
         if await self._contract(one.db_name, one.table_name) != one.contract_id:
             raise RebuildError(f"the contract of {one.name} changed meanwhile; run it once more")
         before = await self._count(one.identifier)
-        columns = sql.SQL(", ").join(
-            sql.Identifier(name) for name in (*await self._columns(one), LINEAGE_COLUMN)
-        )
-        statements: tuple[LiteralString, ...] = (
-            "truncate {live}",
-            "insert into {live} ({columns}) select {columns} from rebuilt",
-            _COUNTED_ANEW,
-        )
-        for statement in statements:
-            await self._connection.execute(
-                sql.SQL(statement).format(live=one.identifier, columns=columns, lineage=_LINEAGE)
-            )
+        try:
+            await swap_rows(self._connection, one.db_name, one.table_name, one.own)
+        except CopyRefusedError as refused:
+            raise RebuildError(
+                f"{one.name} does not take a row that is made again, for a rule that is not in its "
+                f"contract: {refused.first.reason}"
+            ) from refused
+        await self._connection.execute(sql.SQL(_COUNTED_ANEW).format(lineage=_LINEAGE))
         await self._swap_removed_keys(one)
         return Rebuilt(drops, before, await self._count(one.identifier))
 
@@ -287,10 +311,6 @@ class Rebuild:
             "where db_name = %s and table_name = %s",
             [*live, *aside],
         )
-
-    async def _columns(self, one: _Table) -> Sequence[str]:
-        found = await table.columns_of(self._connection, one.db_name, one.table_name)
-        return list(found or ())
 
     async def _count(self, identifier: sql.Identifier) -> int:
         cursor = await self._connection.execute(

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, sql
 
+from headrace_loader import in_place
 from headrace_loader.key_values import NO_EXTRAS, Extras
 from headrace_loader.sqlstate import copy_errors
 from headrace_shared.contract import Contract
@@ -68,6 +69,9 @@ class Staging:
     Args:
         carried: the columns whose values reach the target, with the types that they pass through.
         extras: what the file has beside fields that go into columns one by one.
+
+    Attributes:
+        in_place: an upsert updates the rows whose keys it has, in place of a new row for each.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Staging:
             "db_name": target.place.db_name,
             "table_name": target.place.table_name,
         }
+        self.in_place = False
         self._left_out: list[int] = []
 
     async def make(self) -> None:
@@ -281,12 +286,12 @@ class Staging:
         await self._execute(
             sql.SQL(
                 "delete from {staged} as staged using (select distinct {target_key} as key "
-                "from {target} as target join headrace.ledger using (drop_id) "
+                "from {target} as target join headrace.ledger on ledger.drop_id = target.{lineage} "
                 "where target.{lineage} > %(drop_id)s and ledger.action = 'upsert') as later "
                 "where later.key = {key}"
             ).format(
                 staged=STAGED,
-                target=self._with_drop_id(),
+                target=self._target.place.identifier,
                 lineage=_LINEAGE,
                 target_key=self._key_of("target", self._target.contract),
                 key=self._key_of("staged", self._contract),
@@ -296,11 +301,13 @@ class Staging:
     async def replace_earlier(self) -> None:
         """Takes the earlier rows of the staged keys out of the table; the drops that brought them
         are charged with it."""
-        await self._delete_matching(_equal(self._own_keys, self._nullable_keys(), present=True))
+        conditions = [_equal(self._own_keys, self._nullable_keys(), present=True)]
         if self._nullable_keys() and await self._has_null_keys():
-            await self._delete_matching(
-                _equal(self._own_keys, self._nullable_keys(), present=False)
-            )
+            conditions.append(_equal(self._own_keys, self._nullable_keys(), present=False))
+        if self.in_place:
+            await self._match(conditions)
+        for match in conditions:
+            await self._delete_matching(match)
         await self._execute(
             sql.SQL(
                 "delete from headrace.removed_keys as removed using {staged} as staged "
@@ -319,26 +326,18 @@ class Staging:
         Raises:
             CopyRefusedError: the table refuses a row.
         """
-        columns = [sql.Identifier(name) for name in self._carried]
-        values = [passed(sql.Identifier(name), types) for name, types in self._carried.items()]
-        statement = sql.SQL(
-            "insert into {target} ({columns}) "
-            "select {values} from {staged} where not {removes}{lines} order by {line}"
-        ).format(
-            target=self._target.place.identifier,
-            columns=sql.SQL(", ").join([*columns, _LINEAGE]),
-            values=sql.SQL(", ").join([*values, sql.Placeholder("drop_id")]),
-            staged=STAGED,
-            removes=self._removes(),
-            lines=sql.SQL("" if lines is None else " and {} between %(first)s and %(last)s").format(
-                _LINE
-            ),
-            line=_LINE,
-        )
-        within = {} if lines is None else {"first": lines.start, "last": lines.stop - 1}
+        within: sql.Composable = sql.SQL("")
+        values = self._values
+        if lines is not None:
+            within = sql.SQL(" and staged.{} between %(first)s and %(last)s").format(_LINE)
+            values = values | {"first": lines.start, "last": lines.stop - 1}
+        statements = [self._insertion(within)]
+        if self.in_place:
+            statements.insert(0, self._update(within))
         with copy_errors():
-            cursor = await self._connection.execute(statement, self._values | within)
-        return cursor.rowcount
+            return sum(
+                [(await self._connection.execute(one, values)).rowcount for one in statements]
+            )
 
     async def note_removed(self, *, all_keys: bool) -> None:
         """Notes the keys that this upsert removed, for drops that come late.
@@ -358,16 +357,58 @@ class Staging:
             )
         )
 
+    def _insertion(self, within: sql.Composable) -> sql.Composed:
+        taken = self._taken()
+        return sql.SQL(
+            "insert into {target} ({columns}) select {values} from {staged} as staged "
+            "where not {removes}{within}{unmatched} order by {line}"
+        ).format(
+            target=self._target.place.identifier,
+            columns=sql.SQL(", ").join(map(sql.Identifier, taken)),
+            values=sql.SQL(", ").join(taken.values()),
+            staged=STAGED,
+            removes=self._removes(),
+            within=within,
+            unmatched=in_place.unmatched(_LINE) if self.in_place else sql.SQL(""),
+            line=_LINE,
+        )
+
+    def _update(self, within: sql.Composable) -> sql.Composed:
+        absent = [name for name in self._target.contract.by_name if name not in self._carried]
+        values = dict.fromkeys(absent, sql.SQL("default")) | self._taken()
+        return in_place.update(self._target.place.identifier, STAGED, _LINE, values, within)
+
+    def _taken(self) -> dict[str, sql.Composable]:
+        """The columns of the table that the staged rows fill, with their values."""
+        values: dict[str, sql.Composable] = {
+            name: passed(sql.Identifier("staged", name), types)
+            for name, types in self._carried.items()
+        }
+        return values | {LINEAGE_COLUMN: sql.Placeholder("drop_id")}
+
+    async def _match(self, conditions: Sequence[sql.Composable]) -> None:
+        joined = [
+            sql.SQL(
+                "from {target} as target join {staged} as staged on {match} "
+                "where (target.{lineage} < %(drop_id)s or target.{lineage} is null)"
+            ).format(
+                target=self._target.place.identifier, staged=STAGED, match=match, lineage=_LINEAGE
+            )
+            for match in conditions
+        ]
+        await in_place.match(self._connection, joined, _LINE, self._removes(), self._values)
+
     async def _delete_matching(self, match: sql.Composable) -> None:
         await self._execute(
             sql.SQL(
                 "with gone as (delete from {target} as target using {staged} as staged "
-                "where {match} and (target.{lineage} < %(drop_id)s or target.{lineage} is null) "
-                "returning target.{lineage} as drop_id){charged} select count(*) from gone"
+                "where {match} and (target.{lineage} < %(drop_id)s or target.{lineage} is null)"
+                "{spared} returning target.{lineage} as drop_id){charged} select count(*) from gone"
             ).format(
                 target=self._target.place.identifier,
                 staged=STAGED,
                 match=match,
+                spared=in_place.SPARED if self.in_place else sql.SQL(""),
                 lineage=_LINEAGE,
                 charged=_charged(self._target.place),
             )
@@ -393,7 +434,7 @@ class Staging:
         flag = self._contract.delete_flag
         if flag is None or self._drop.action != "upsert":
             return sql.SQL("false")
-        return sql.SQL("({} is true)").format(sql.Identifier(flag))
+        return sql.SQL("({} is true)").format(sql.Identifier("staged", flag))
 
     def _key_of(self, alias: str, contract: Contract) -> sql.Composed:
         """The key of the table as one value, which compares nulls as equal; a key column that the
@@ -406,11 +447,6 @@ class Staging:
             for name in shape.primary_key
         ]
         return sql.SQL("jsonb_build_array({})").format(sql.SQL(", ").join(parts))
-
-    def _with_drop_id(self) -> sql.Composed:
-        return sql.SQL("(select *, {} as drop_id from {})").format(
-            _LINEAGE, self._target.place.identifier
-        )
 
     async def _execute(self, statement: sql.Composed) -> int:
         cursor = await self._connection.execute(statement, self._values)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString
 
 from psycopg import AsyncConnection, sql
 
@@ -12,13 +13,76 @@ from headrace_loader.locks import hash_key
 from headrace_loader.staging import passed
 from headrace_shared.column_types import canonical_type
 from headrace_shared.drop import Drop
-from headrace_shared.evolution import Reshape, TableColumn
+from headrace_shared.evolution import Fill, Reshape, TableColumn
 from headrace_shared.identifiers import (
     LINEAGE_COLUMN,
     safe_column,
     safe_identifier,
     safe_schema,
 )
+
+# A trigger before the insert may fill any column: 7 is for each row, before, insert
+# (https://www.postgresql.org/docs/current/catalog-pg-trigger.html).
+_COLUMNS: Final[LiteralString] = """
+    select attname, format_type(atttypid, atttypmod), not attnotnull,
+        case when attgenerated <> '' then 'generated'
+            when attidentity = 'a' then 'identity'
+            when attidentity = 'd' or atthasdef or typdefault is not null or exists (
+                select from pg_trigger where tgrelid = attrelid and not tgisinternal
+                    and tgenabled <> 'D' and tgtype & 7 = 7) then 'default'
+            else 'null' end
+    from pg_attribute join pg_class on pg_class.oid = attrelid
+    join pg_namespace on pg_namespace.oid = relnamespace
+    join pg_type on pg_type.oid = atttypid
+    where nspname = %s and relname = %s and attnum > 0 and not attisdropped
+    order by attnum
+    """
+
+_RELATED: Final[LiteralString] = """
+    select exists (select from pg_attribute where attrelid = pg_class.oid and attnum > 0
+            and not attisdropped and attname <> all(%(columns)s)),
+        exists (select from pg_constraint where confrelid = pg_class.oid),
+        exists (select from pg_constraint where confrelid = pg_class.oid
+            and confdeltype in ('c', 'n', 'd'))
+    from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+    where nspname = %(db_name)s and relname = %(table_name)s
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """What was made by hand around a table.
+
+    Args:
+        has_others: it has columns that its contract does not have.
+        is_referenced: a foreign key of another table, or its own, refers to its rows.
+        cascades: with a row of it that is deleted, rows of other tables change.
+    """
+
+    has_others: bool = False
+    is_referenced: bool = False
+    cascades: bool = False
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether a row has to stay that a new one takes the place of."""
+        return self.has_others or self.is_referenced
+
+
+async def related(
+    connection: AsyncConnection[Any], db_name: str, table_name: str, columns: Collection[str]
+) -> Related:
+    """What was made by hand around a table whose contract has these columns."""
+    cursor = await connection.execute(
+        _RELATED,
+        {
+            "db_name": db_name,
+            "table_name": table_name,
+            "columns": [*columns, LINEAGE_COLUMN],
+        },
+    )
+    row = await cursor.fetchone()
+    return Related(*row) if row else Related()
 
 
 def table_identifier(drop: Drop) -> sql.Identifier:
@@ -37,18 +101,16 @@ async def columns_of(
 ) -> dict[str, TableColumn] | None:
     """The table's columns as they are, lineage left out; None if there is no table."""
     cursor = await connection.execute(
-        "select attname, format_type(atttypid, atttypmod), not attnotnull "
-        "from pg_attribute join pg_class on pg_class.oid = attrelid "
-        "join pg_namespace on pg_namespace.oid = relnamespace "
-        "where nspname = %s and relname = %s and attnum > 0 and not attisdropped "
-        "order by attnum",
+        _COLUMNS,
         [db_name, table_name],
     )
     rows = await cursor.fetchall()
     if not rows:
         return None
     return {
-        name: TableColumn(kind, nullable) for name, kind, nullable in rows if name != LINEAGE_COLUMN
+        name: TableColumn(kind, nullable, Fill(fill))
+        for name, kind, nullable, fill in rows
+        if name != LINEAGE_COLUMN
     }
 
 

@@ -124,12 +124,21 @@ class LoadTransaction:
             )
             await self._connection.execute(statement, [self._drop.drop_id])
         else:
-            await self._connection.execute(sql.SQL("truncate {}").format(self._place.identifier))
+            await self._remove_all()
         await self._connection.execute(
             "delete from headrace.removed_keys "
             "where db_name = %s and table_name = %s and drop_id < %s",
             [self._place.db_name, self._place.table_name, self._drop.drop_id],
         )
+
+    async def _remove_all(self) -> None:
+        found = await table.related(
+            self._connection, self._place.db_name, self._place.table_name, ()
+        )
+        # Postgres truncates no table that a foreign key refers to, even if no row does.
+        one_by_one = found.is_referenced and not found.cascades
+        statement = sql.SQL("delete from {}" if one_by_one else "truncate {}")
+        await self._connection.execute(statement.format(self._place.identifier))
 
     async def remove_earlier_versions(self, contract: Contract) -> None:
         """Takes out the rows of the earlier versions of the drop's key."""
@@ -228,6 +237,11 @@ class LoadTransaction:
         target = self._target(shape)
         staged = Staging(self._connection, self._drop, contract, target, carried, extras)
         await staged.make()
+        if self._drop.action is Action.UPSERT:
+            found = await table.related(
+                self._connection, self._place.db_name, self._place.table_name, shape.by_name
+            )
+            staged.in_place = found.keeps_rows
         return staged
 
     async def _check_key(self, contract: Contract, extras: Extras) -> None:
@@ -322,7 +336,7 @@ class LoadTransaction:
     async def _reshape(self, has: Columns | None, change: Change) -> None:
         if change.chain.columns is None:
             return
-        wants = reshape(has, change.chain.columns)
+        wants = reshape(has, change.chain.columns, change.owned)
         await table.change_table(self._connection, self._drop, wants)
         await table.pass_on(self._connection, self._drop, change.reread_before)
         await self._index_keys()
