@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 
+from headrace_shared.column_types import is_further
 from headrace_shared.file_formats import Part
 
 ColumnName = Annotated[str, StringConstraints(to_lower=True)]
@@ -96,5 +97,7 @@ class ApiAccess(Part):
             kind = types.get(one.column, "")
             if kind == "json":
                 yield f"{one.column!r} is json, which has no equality; use jsonb"
+            elif is_further(kind):
+                yield f"{one.column!r} is {kind}, by which the API finds no rows"
             elif one.range and kind in _WITHOUT_RANGE:
                 yield f"a range of {one.column!r}, which is {kind}"

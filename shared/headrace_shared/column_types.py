@@ -1,7 +1,9 @@
-"""The column types that a contract may name: an allow-list, in Postgres's own canonical spelling.
+"""The column types that a contract may name, in Postgres's own canonical spelling.
 
-Types reach SQL as text, so nothing outside this list ever does. The canonical names are those
-that `format_type` gives, so that a contract can be compared with the table in the database.
+Types reach SQL as text, so nothing outside this list and grammar ever does: a name of the list,
+arrays of them, and types of the warehouse's own by schema and name, which the loader asks Postgres
+about. The canonical names are those that `format_type` gives, so that a contract can be compared
+with the table in the database.
 https://www.postgresql.org/docs/current/datatype.html
 """
 
@@ -45,6 +47,29 @@ _PLAIN: Final = {
 _LENGTH = re.compile(r"(varchar|character varying|char|character) ?\( ?([0-9]{1,8}) ?\)\Z")
 _PRECISION = re.compile(r"(?:numeric|decimal) ?\( ?([0-9]{1,4}) ?(?:, ?([0-9]{1,4}) ?)?\)\Z")
 
+_FURTHER: Final = frozenset(
+    {
+        *("inet", "cidr", "macaddr", "macaddr8", "interval", "bytea", "bit varying"),
+        *("int4range", "int8range", "numrange"),
+        *("int4multirange", "int8multirange", "nummultirange"),
+    }
+)
+"""Types whose values only Postgres reads. A type of dates and times is not among them, nor an array
+or a range of such: their texts are looked at first, one by one."""
+
+_BITS = re.compile(r"(bit|bit varying|varbit) ?\( ?([0-9]{1,8}) ?\)\Z")
+_NAMED = re.compile(
+    r"(?!pg_|information_schema\.)[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}"
+    r"(?:\([0-9]{1,4}(?:,[0-9]{1,4})?\))?\Z"
+)
+
+_NOT_TAKEN: Final = {
+    "money": "which reads a number by a setting of the session; use numeric",
+    "xml": "which reads a text by a setting of the session; use text",
+    "timetz": "whose values have no order; use time or timestamptz",
+    "time with time zone": "whose values have no order; use time or timestamptz",
+}
+
 _MAX_LENGTH: Final = 10_485_760
 _MAX_PRECISION: Final = 1000
 
@@ -69,7 +94,9 @@ _VARYING: Final = re.compile(r"character varying\((\d+)\)\Z")
 
 SUPPORTED: Final = (
     "smallint, integer, bigint, numeric(p,s), real, double precision, boolean, text, varchar(n), "
-    "char(n), date, time, timestamp, timestamptz, uuid, json, jsonb"
+    "char(n), date, time, timestamp, timestamptz, uuid, json, jsonb, inet, cidr, macaddr, "
+    "macaddr8, interval, bytea, bit(n), bit varying(n), ranges of numbers (int4range), arrays "
+    "(integer[]), and types of the warehouse by schema and name (public.citext)"
 )
 
 
@@ -80,6 +107,14 @@ def canonical_type(text: str) -> str:
         ValueError: the type is not one that a contract may name; says which are.
     """
     folded = " ".join(text.lower().split())
+    if folded.endswith("[]"):
+        return _array_of(folded.rstrip("[] "), text)
+    if folded in _FURTHER or _NAMED.match(folded):
+        return folded
+    if folded in _NOT_TAKEN:
+        raise ValueError(f"{text!r} is a type {_NOT_TAKEN[folded]}")
+    if match := _BITS.match(folded):
+        return _with_length(match[1].replace("varbit", "bit varying"), int(match[2]), text)
     if folded in _PLAIN:
         return _PLAIN[folded]
     if match := _LENGTH.match(folded):
@@ -87,6 +122,17 @@ def canonical_type(text: str) -> str:
     if match := _PRECISION.match(folded):
         return _with_precision(int(match[1]), int(match[2] or 0), text)
     raise ValueError(f"unknown type {text!r}; supported are {SUPPORTED}")
+
+
+def is_further(kind: str) -> bool:
+    """Whether a type, in canonical spelling, is none whose values Headrace itself knows: an array,
+    a type of the warehouse's own, or one that only Postgres reads."""
+    return kind.endswith("[]") or is_named(kind) or kind.partition("(")[0] in {*_FURTHER, "bit"}
+
+
+def is_named(kind: str) -> bool:
+    """Whether a type, in canonical spelling, is one of the warehouse's own, or an array of such."""
+    return "." in kind
 
 
 def widens(old: str, new: str) -> bool:
@@ -118,7 +164,19 @@ def _holds_numeric(old: re.Match[str], new: re.Match[str] | None) -> bool:
 def _with_length(name: str, length: int, text: str) -> str:
     if not 1 <= length <= _MAX_LENGTH:
         raise ValueError(f"the length in {text!r} must be 1 to {_MAX_LENGTH}")
+    if name.startswith("bit"):
+        return f"{name}({length})"
     return f"{'character' if name in ('char', 'character') else 'character varying'}({length})"
+
+
+def _array_of(element: str, text: str) -> str:
+    kind = canonical_type(element)
+    if kind.startswith(("date", "time")):
+        raise ValueError(
+            f"the type {text!r} has dates or times in it, which Postgres reads by the clock and by "
+            "settings; use text[]"
+        )
+    return f"{kind}[]"
 
 
 def _with_precision(precision: int, scale: int, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -119,6 +120,12 @@ def test_no_document_does_worse_than_be_refused(document: bytes) -> None:
         ("numeric(5)", "numeric(5,0)"),
         ("timestamptz", "timestamp with time zone"),
         ("double  precision", "double precision"),
+        ("INET", "inet"),
+        ("int[]", "integer[]"),
+        ("varchar(5) [][]", "character varying(5)[]"),
+        ("varbit(5)", "bit varying(5)"),
+        ("Dev.Mood[]", "dev.mood[]"),
+        ("public.vector(3)", "public.vector(3)"),
     ],
 )
 def test_types_are_kept_in_the_database_s_own_spelling(written: str, canonical: str) -> None:
@@ -126,10 +133,30 @@ def test_types_are_kept_in_the_database_s_own_spelling(written: str, canonical: 
     assert canonical_type(canonical) == canonical
 
 
-@pytest.mark.parametrize("text", ["", "int; drop table x", "varchar(0)", "numeric(2,3)", "int[]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "int; drop table x", "varchar(0)", "numeric(2,3)", "[]", "int[", "mood", "regclass"),
+        *("date[]", "timestamptz[]", "tsrange", "money", "pg_catalog.regclass", "a.b.c", "a.b(x)"),
+        *("information_schema.x", 'dev."mood"', "dev.mood)", "dev.mood--", "bit(0)"),
+    ],
+)
 def test_no_other_text_is_a_type(text: str) -> None:
     with pytest.raises(ValueError, match=r"type|must be"):
         canonical_type(text)
+
+
+@given(
+    st.text(alphabet="abz_09.,()[] ;'\"-", max_size=20)
+    | st.from_regex(r"[a-z_.]{1,12}(\([0-9, ]{1,5}\))? ?(\[\])*", fullmatch=True)
+)
+def test_every_type_is_of_a_few_characters_and_kept_as_it_is(text: str) -> None:
+    try:
+        kind = canonical_type(text)
+    except ValueError:
+        return
+    assert re.fullmatch(r"[a-z_][a-z0-9_ .]*(\([0-9]+(,[0-9]+)?\))?(\[\])?", kind)
+    assert canonical_type(kind) == kind
 
 
 @given(st.permutations(["id", "name", "day"]), st.data())

@@ -11,7 +11,14 @@ from jsonschema import Draft202012Validator
 from headrace_shared.api_access import ApiAccess
 from headrace_shared.contract import ContractError, contract_schema, read_contract
 
-KINDS = {"name": "text", "at": "timestamptz", "active": "boolean", "doc": "json", "tags": "jsonb"}
+KINDS = {
+    "name": "text",
+    "at": "timestamptz",
+    "active": "boolean",
+    "doc": "json",
+    "tags": "jsonb",
+    "address": "inet",
+}
 
 
 def document(api: object) -> dict[str, Any]:
@@ -69,6 +76,7 @@ def test_shown_is_what_is_named(api: object, shown: tuple[str, ...]) -> None:
         ({"columns": ["x"]}, "/api/columns: 'x' is not one of the columns"),
         ({"filter_by": ["name", "NAME"]}, "/api/filter_by: 'name' is there twice"),
         ({"filter_by": ["doc"]}, "'doc' is json, which has no equality; use jsonb"),
+        ({"filter_by": ["address"]}, "'address' is inet, by which the API finds no rows"),
         ({"filter_by": [{"column": "tags", "range": True}]}, "a range of 'tags', which is jsonb"),
         ({"filter_by": [{"column": "active", "range": True}]}, "'active', which is boolean"),
     ],

@@ -105,3 +105,18 @@ def test_streams_and_pages_have_one_order() -> None:
 
 def test_looking_beyond_needs_no_order() -> None:
     assert "order by" not in told(beyond(row_question([], table()), 5))
+
+
+def test_key_of_a_type_that_only_postgres_reads_orders_no_page() -> None:
+    made = open_table(
+        ("dev", "users"),
+        UUID(int=1),
+        {
+            "columns": [{"name": "host", "type": "inet"}, {"name": "tags", "type": "varchar(5)[]"}],
+            "primary_key": ["host"],
+            "api": {"columns": ["host", "tags"]},
+        },
+    )
+    assert made is not None
+    assert made.key == ()
+    assert '"t"."tags"' in told(json_rows(row_question([], made), None, 51))

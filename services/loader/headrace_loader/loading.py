@@ -260,6 +260,7 @@ class Loading:
             wanted = parse_contract(await self._document(this.drop))
             _refuse_unknown_locales(wanted)
             self._refuse_forbidden_tests(this.drop, wanted)
+            await self._refuse_types(wanted)
         except PermanentError as error:
             return await self._reject(this, Rejected(error.reason))
         async with self._warehouse.transaction(this.drop, exclusive=True) as transaction:
@@ -268,6 +269,20 @@ class Loading:
                 return claim
             outcome = await _judged(transaction, this.drop, wanted)
             return await _finish(transaction, claim, replace(outcome, run=claim.run))
+
+    async def _refuse_types(self, contract: Contract) -> None:
+        refused = await self._warehouse.refused_types({one.type for one in contract.columns})
+        for column in contract.columns:
+            if column.type in refused:
+                raise PermanentError(
+                    Reason(
+                        code="contract_invalid",
+                        message=f"The contract is not valid: the type {column.type} of the column "
+                        f"{column.name!r} {refused[column.type]}.",
+                        remedy="Create the type in the warehouse, or use another one, and replay "
+                        "this drop.",
+                    )
+                )
 
     def _refuse_forbidden_tests(self, drop: Drop, contract: Contract) -> None:
         for test in contract.tests:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from headrace_loader import lake_mark, ledger, reopening, tests_role
+from headrace_loader import lake_mark, ledger, reopening, tests_role, warehouse_types
 from headrace_loader.lake_mark import LakeMark
 from headrace_loader.ledger import Entry
 from headrace_loader.locks import lock_key, version_lock_key
@@ -95,6 +95,7 @@ class PostgresWarehouse:
                 "timezone": "UTC",
                 "datestyle": "ISO, YMD",
                 "timezone_abbreviations": "Default",
+                "intervalstyle": "postgres",
                 # Not the schema of the role's own name, which may be a db_name.
                 "search_path": "public",
                 # An error instead of rows that row-level security hides from the loader.
@@ -142,6 +143,13 @@ class PostgresWarehouse:
         with warehouse_errors("reading the contract"):
             async with self._pool.connection() as connection:
                 return await right_contract(connection, drop, contract_order)
+
+    async def refused_types(self, kinds: Collection[str]) -> dict[str, str]:
+        """Which of these types no column may have, each with the end of a sentence that says why;
+        types in canonical spelling."""
+        with warehouse_errors("looking up types"):
+            async with self._pool.connection() as connection:
+                return await warehouse_types.refused(connection, kinds)
 
     @asynccontextmanager
     async def transaction(self, drop: Drop, *, exclusive: bool) -> AsyncIterator[LoadTransaction]:

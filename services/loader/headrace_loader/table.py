@@ -21,10 +21,14 @@ from headrace_shared.identifiers import (
     safe_schema,
 )
 
+# Types in `public`, which is on the search path, have their schema before them as all others do.
 # A trigger before the insert may fill any column: 7 is for each row, before, insert
 # (https://www.postgresql.org/docs/current/catalog-pg-trigger.html).
-_COLUMNS: Final[LiteralString] = """
-    select attname, format_type(atttypid, atttypmod), not attnotnull,
+_COLUMNS: Final[LiteralString] = r"""
+    select attname,
+        case when of_type.nspname = 'public' and format_type(atttypid, atttypmod) !~ '^public\.'
+            then 'public.' else '' end || format_type(atttypid, atttypmod),
+        not attnotnull,
         case when attgenerated <> '' then 'generated'
             when attidentity = 'a' then 'identity'
             when attidentity = 'd' or atthasdef or typdefault is not null or exists (
@@ -34,7 +38,8 @@ _COLUMNS: Final[LiteralString] = """
     from pg_attribute join pg_class on pg_class.oid = attrelid
     join pg_namespace on pg_namespace.oid = relnamespace
     join pg_type on pg_type.oid = atttypid
-    where nspname = %s and relname = %s and attnum > 0 and not attisdropped
+    join pg_namespace as of_type on of_type.oid = typnamespace
+    where pg_namespace.nspname = %s and relname = %s and attnum > 0 and not attisdropped
     order by attnum
     """
 

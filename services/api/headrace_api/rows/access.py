@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from headrace_shared.api_access import ApiAccess
+from headrace_shared.column_types import is_further
 from headrace_shared.contract import Contract
 from headrace_shared.identifiers import LINEAGE_COLUMN
 
@@ -82,14 +83,17 @@ def open_table(
         for column in contract.columns
     }
     key = contract.primary_key
+    ordered = set(key) <= set(api.shown) and not any(
+        is_further(contract.by_name[name].type) for name in key
+    )
     return OpenTable(
         *place,
         contract_id,
         shown=tuple(columns[name] for name in api.shown),
         filters={columns[one.column]: one.range for one in api.filter_by},
-        key=tuple(columns[name] for name in key) if set(key) <= set(api.shown) else (),
+        key=tuple(columns[name] for name in key) if ordered else (),
     )
 
 
 def _kind(canonical: str) -> str:
-    return canonical.partition("(")[0]
+    return canonical if is_further(canonical) else canonical.partition("(")[0]

@@ -13,6 +13,7 @@ from typing import Final
 from babel import Locale, UnknownLocaleError
 from babel.dates import get_month_names
 
+from headrace_shared.column_types import is_further
 from headrace_shared.contract import Column
 from headrace_shared.file_formats import CsvFormat, FileFormat, LocalFormat
 
@@ -49,7 +50,7 @@ def _has_marks(written: CsvFormat) -> bool:
 
 
 def _is_number(column: Column) -> bool:
-    return re.split(r"[ (]", column.type)[0] in _NUMBERS
+    return not is_further(column.type) and re.split(r"[ (]", column.type)[0] in _NUMBERS
 
 
 def _of_numbers(decimal: str, thousands: str | None) -> Converter:

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from headrace_loader.sifting.batches import BadRecord, Fault, by_number
 from headrace_loader.sifting.copying import MiscountedError, Passed
 from headrace_loader.sqlstate import MAX_REASON_CHARACTERS, shortened
-from headrace_shared.column_types import canonical_type
+from headrace_shared.column_types import canonical_type, is_further
 from headrace_shared.contract import Column
 from headrace_shared.file_formats import CsvFormat
 
@@ -133,7 +133,7 @@ def value_fault(column: Column, value: str, message: str, sqlstate: str) -> Faul
         message, sqlstate: what Postgres says of it.
     """
     shown = shortened(value)
-    kind = column.type.partition("(")[0]
+    kind = column.type if is_further(column.type) else column.type.partition("(")[0]
     match sqlstate:
         case "22003":
             code, reason = "range", f'"{shown}" is out of range for {column.type}'
