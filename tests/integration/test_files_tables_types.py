@@ -80,7 +80,7 @@ async def test_column_of_such_a_type_made_by_hand_is_taken_over(road: Road, kind
     by_hand(road, *OWN)
     with psycopg.connect(road.dsn) as connection:
         connection.execute(
-            sql.SQL("create table dev.users (id int, v {})").format(sql.SQL(kind))  # type: ignore[arg-type]
+            sql.SQL("create table dev.users (id int, v {})").format(sql.SQL(kind))
         )
     for evolution in ("safe", "allow_breaking"):
         applied = await road.contract(columns=columns(kind), evolution=evolution)
