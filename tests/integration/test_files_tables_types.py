@@ -79,9 +79,7 @@ async def test_type_is_declared_and_its_values_are_judged_by_postgres(
 async def test_column_of_such_a_type_made_by_hand_is_taken_over(road: Road, kind: str) -> None:
     by_hand(road, *OWN)
     with psycopg.connect(road.dsn) as connection:
-        connection.execute(
-            sql.SQL("create table dev.users (id int, v {})").format(sql.SQL(kind))
-        )
+        connection.execute(sql.SQL("create table dev.users (id int, v {})").format(sql.SQL(kind)))
     for evolution in ("safe", "allow_breaking"):
         applied = await road.contract(columns=columns(kind), evolution=evolution)
         assert isinstance(applied, Applied), applied
