@@ -18,6 +18,7 @@ from headrace_loader.inference.errors import InferenceError
 from headrace_loader.inference.profiling import profile_of
 from headrace_loader.inference.sampling import sample_of
 from headrace_loader.inference.suggesting import Inferred, inferred
+from headrace_loader.own_contracts import widened
 from headrace_local.cli import run
 
 TEXT = "id,name\n1,Jürgen\n2,Köln\n"
@@ -173,3 +174,15 @@ def test_command_prints_a_contract_and_doubts_apart(
     (tmp_path / "contract.json").write_text(told.out)
     assert run(["contract", "check", str(tmp_path / "contract.json")]) == 0
     assert run(["contract", "infer", str(tmp_path / "none.csv")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("named", "kept"), [("cp1252", "detect"), ("utf-16", "utf-16"), (None, None)]
+)
+def test_contract_that_the_loader_makes_names_no_encoding_that_is_only_likely(
+    named: str | None, kept: str | None
+) -> None:
+    written = {"encoding": named, "delimiter": ";"} if named else {"delimiter": ";"}
+    made = widened({"columns": [{"name": "a", "type": "text"}], "format": written})
+    assert made["format"].get("encoding") == kept
+    assert made["format"]["delimiter"] == ";"

@@ -197,3 +197,25 @@ def test_records_come_out_as_soon_as_a_block_is_there() -> None:
     for found in rows:
         waiting = 0 if found else waiting + 1
         assert waiting * len(b"999,x\n") <= 4 * structure.SCAN_BYTES
+
+
+def test_delimiter_at_the_end_of_a_line_is_no_field_where_the_contract_says_so() -> None:
+    dialect = CsvFormat(trailing_delimiter=True)
+    found = batches([b'a,b,\r\n1,2,\r\n"x,",,\r\n3,4\r\n5,6,7\r\n\xff,8,\r\n'], (ONE, TWO), dialect)
+    assert [fields for *_, fields in sent(found)] == [["1", "2"], ["x,", None], ["3", "4"]]
+    assert bad(found) == [(4, 5, "too_many_fields"), (5, 6, "bad_encoding")]
+    offsets = [one.record.byte_offset for batch in found for one in batch.bad]
+    assert offsets == [25, 32]
+
+
+def test_lone_delimiter_of_one_column_is_not_lost() -> None:
+    found = batches([b"a,\n1,\n,\n2\n"], (ONE,), CsvFormat(trailing_delimiter=True))
+    assert [fields for *_, fields in sent(found)] == [["1"], ["2"]]
+    assert bad(found) == [(2, 3, "too_many_fields")]
+
+
+def test_reason_of_too_many_fields_names_a_quote_after_a_blank() -> None:
+    found = batches([b'a,b\n1, "x, y"\n'], (ONE, TWO))
+    (fault,) = [fault for batch in found for one in batch.bad for fault in one.faults]
+    assert fault.code == "too_many_fields"
+    assert "a quote after a blank opens no field" in fault.reason

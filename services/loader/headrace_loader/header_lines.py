@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -10,10 +11,13 @@ from headrace_loader.csv_fields import quoted
 from headrace_shared.file_formats import CsvFormat
 
 _LINE_ENDS: Final = (b"\n", b"\r")
+_MARK: Final = codecs.BOM_UTF8
+"""Files put one after the other keep each its byte-order mark."""
 
 
 class HeaderLines:
-    """Finds lines with the fields of a header, each of them quoted or not."""
+    """Finds lines with the fields of a header, each of them quoted or not, after a byte-order mark
+    or none."""
 
     def __init__(self, header: Sequence[str], dialect: CsvFormat) -> None:
         delimiter = dialect.delimiter.encode()
@@ -26,9 +30,10 @@ class HeaderLines:
             b"(?:" + b"|".join(map(re.escape, _forms(name, dialect))) + b")" for name in header
         )
         trailing = re.escape(delimiter) + b"?+" if dialect.trailing_delimiter else b""
-        self._line = re.compile(re.escape(delimiter).join(fields) + trailing + rb"(?=[\r\n])")
+        line = re.escape(delimiter).join(fields) + trailing + rb"(?=[\r\n])"
+        self._line = re.compile(b"(?:%b)?%b" % (_MARK, line))
         longest = sum(len(quoted(name, dialect).encode()) + 1 for name in header)
-        self.most_bytes: int = longest + 3
+        self.most_bytes: int = longest + len(_MARK) + 3
         """A line end before such a line, the line, and a line end have no more bytes."""
 
     def places(self, data: bytes) -> list[int]:
@@ -38,9 +43,10 @@ class HeaderLines:
         has_quote = self._quote in data
         has_cr = b"\r" in data and data.count(b"\r") != data.count(b"\r\n")
         wanted = [
-            end + beginning
+            end + mark + beginning
             for beginning in self._beginnings
             for end in (_LINE_ENDS if has_cr else _LINE_ENDS[:1])
+            for mark in ((b"", _MARK) if _MARK in data else (b"",))
             if has_quote or self._quote not in beginning
         ]
         found = {

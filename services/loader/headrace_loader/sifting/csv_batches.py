@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -232,10 +232,19 @@ class CsvBatch:
             byte = self._bad_byte(fields.start, fields.end)
             trails = fields.span(len(fields) - 1)[0] == fields.end - 1
             width = _width(len(fields), self._layout.columns, trails=trails)
+            if self._has_late_quote(fields):
+                width = replace(width, reason=f"{width.reason}{_LATE_QUOTE}")
             return BadRecord(self._record(index), (byte, width) if byte else (width,))
         faults: list[Fault] = []
         values = [self._value(fields, place, faults) for place in range(len(fields))]
         return BadRecord(self._record(index), tuple(faults), (values,))
+
+    def _has_late_quote(self, fields: RecordFields) -> bool:
+        """Whether blanks come before a quote that would open a field."""
+        quote = self._layout.dialect.quote.encode()
+        spans = map(fields.span, range(len(fields)))
+        texts = (fields.data[start:end] for start, end in spans)
+        return any(text[:1] == b" " and text.lstrip(b" ").startswith(quote) for text in texts)
 
     def _value(self, fields: RecordFields, place: int, faults: list[Fault]) -> str | None:
         """A value as COPY would get it; None where it is null or at fault."""
@@ -407,6 +416,9 @@ _REPEATED_HEADER: Final = Fault(
     'the line is the header again; "repeated_header" in the contract\'s format says whether such '
     "a line is left out (skip) or is a row (accept)",
 )
+
+
+_LATE_QUOTE: Final = "; a quote after a blank opens no field: no blank may come before it"
 
 
 def _width(has: int, columns: Sequence[Column], *, trails: bool) -> Fault:

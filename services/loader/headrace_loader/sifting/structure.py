@@ -199,11 +199,15 @@ class RecordScanner:
         return np.flatnonzero(((plain == self._delimiter) | (plain == LF)) & ~inside)
 
     def _trailing(self, plain: Bytes, separators: Indices) -> Indices:
-        """The delimiters after which nothing comes, of records with one field too many."""
+        """The delimiters after which nothing comes, of records with one field too many.
+
+        A record that is nothing but such a delimiter would become an empty line, which is no row.
+        """
         enders = np.flatnonzero(plain[separators] == LF)
-        wide = enders[np.diff(enders, prepend=-1) == self._width + 1]
-        last = separators[wide - 1]
-        found: Indices = last[last == separators[wide] - 1]
+        is_wide = np.diff(enders, prepend=-1) == self._width + 1
+        starts = np.concatenate([np.zeros(1, np.intp), separators[enders] + 1])[:-1][is_wide]
+        last, ends = separators[enders[is_wide] - 1], separators[enders[is_wide]]
+        found: Indices = last[(last == ends - 1) & (last > starts)]
         return found
 
     def _before_broken(self, found: Records) -> int:
