@@ -14,10 +14,18 @@ module "router" {
     oldest_message_minutes = var.oldest_message_minutes
   }
 
-  environment = merge(local.common_environment, {
+  environment = merge(local.common_environment, local.key_environment, {
     HEADRACE_BUS_NAME  = aws_cloudwatch_event_bus.facts.name
     HEADRACE_DATABASES = join(",", sort(var.databases))
   })
+}
+
+locals {
+  # Which objects are drops: router and verifier have to agree on it.
+  key_environment = {
+    HEADRACE_ROUTES = jsonencode(var.routes)
+    HEADRACE_LAYOUT = tostring(var.own_layout)
+  }
 }
 
 data "aws_iam_policy_document" "router" {

@@ -26,6 +26,47 @@ variable "databases" {
   }
 }
 
+variable "routes" {
+  description = "Where keys go that are not laid out as `db_name/action/table_name/file`, so that Headrace can be put onto a bucket that is there: `raw/orders/dt={dt}/*.csv.gz -> shop/append/orders`. The first route that fits a key decides. With routes, other keys are left alone."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for route in var.routes : can(regex("^[^/\\s][^/]*(/[^/]+)*\\s*->\\s*[^/\\s]+/(append|truncate|upsert|schema|\\{[a-z_][a-z0-9_]*\\})/[^/\\s]+\\s*$", route))])
+    error_message = "Write each route as PATTERN -> db_name/action/table_name, with an action of append, truncate, upsert or schema."
+  }
+
+  # A task's environment may have 32 KB: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
+  validation {
+    condition     = length(jsonencode(var.routes)) <= 24000
+    error_message = "All routes together may have 24,000 characters; write fewer, with * and {table}."
+  }
+}
+
+variable "own_layout" {
+  description = "Whether keys `db_name/action/table_name/file` are drops; false: only keys that a route fits."
+  type        = bool
+  default     = true
+  nullable    = false
+
+  validation {
+    condition     = var.own_layout || length(var.routes) > 0
+    error_message = "Without the own layout, name at least one route."
+  }
+}
+
+variable "lake_since" {
+  description = "When Headrace was put onto a bucket that had objects already, such as `2026-11-27T12:00:00Z`: the verifier leaves older objects alone, and `headrace backfill` loads them. Null: every object of the bucket is a drop."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.lake_since == null || can(formatdate("YYYY", var.lake_since))
+    error_message = "Write a time with its offset, such as 2026-11-27T12:00:00Z."
+  }
+}
+
 variable "contracts_inferred_for" {
   description = "The db_names whose tables get a contract from their first CSV file if nobody has dropped one; [\"*\"] is any."
   type        = set(string)

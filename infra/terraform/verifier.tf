@@ -7,7 +7,9 @@ module "verifier" {
   size        = local.services.verifier
   policy_json = data.aws_iam_policy_document.verifier.json
 
-  environment = merge(local.common_environment, local.warehouse_environment, {
+  environment = merge(local.common_environment, local.warehouse_environment, local.key_environment, var.lake_since == null ? {} : {
+    HEADRACE_LAKE_SINCE = var.lake_since
+    }, {
     HEADRACE_BUS_NAME         = aws_cloudwatch_event_bus.facts.name
     HEADRACE_LAKE_BUCKET      = local.lake.name
     HEADRACE_LOG_TABLE        = aws_dynamodb_table.log.name

@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "show": _Command("query_commands", "Show the whole story of one drop."),
     "contract": _Command("contract_command", "Check a contract, or infer one from a file."),
     "verify": _Command("verify_command", "Compare lake, ledger, log and tables; repair."),
+    "backfill": _Command("backfill_command", "Load what was in the bucket before Headrace was."),
     "rebuild": _Command("rebuild_command", "Make a table again from the lake."),
     "quarantine": _Command("quarantine_command", "Show bad rows, and export them for correction."),
     "replay": _Command("replay_command", "Load drops again, whatever became of them."),

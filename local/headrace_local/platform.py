@@ -47,6 +47,7 @@ class PlatformOptions:
     Args:
         data_dir: holds `stack.json` and the logs; the data too, unless `ephemeral`.
         scale: service -> processes; one each where not said. The API has one.
+        routes: where keys go that are not laid out as `db_name/action/table_name/file`.
         api_port, aws_port, pg_port: these and no others; None: any that is free.
         preferred_api_port: of the API, where `api_port` is None and this one is free.
         service_env: service -> additional environment, for tests that bend a setting.
@@ -56,6 +57,7 @@ class PlatformOptions:
     data_dir: Path = Path(stack.DATA_FOLDER)
     ephemeral: bool = False
     scale: Mapping[str, int] = field(default_factory=dict)
+    routes: tuple[str, ...] = ()
     api_port: int | None = None
     aws_port: int | None = None
     pg_port: int | None = None
@@ -258,6 +260,7 @@ class Platform:
             secrets.token_hex(16),
             self._data,
             self.options.service_env,
+            self.options.routes,
         )
 
     def _write_stack(self) -> None:
@@ -295,6 +298,7 @@ class Platform:
                 for one in names.inboxes
             },
             processes={},
+            routes=self.options.routes,
         )
 
 

@@ -4,6 +4,7 @@ ready. Each gets only what it needs."""
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import socket
@@ -43,6 +44,7 @@ class Surroundings:
         instance_id: what the API of this platform answers, and no other.
         folder: where processes show that they live.
         bent: service -> additional environment.
+        routes: for router and verifier.
     """
 
     resources: Resources
@@ -53,6 +55,7 @@ class Surroundings:
     instance_id: str
     folder: Path
     bent: Mapping[str, Mapping[str, str]]
+    routes: tuple[str, ...] = ()
 
 
 def programs(service: str, count: int, around: Surroundings, dsn: str | None) -> list[Program]:
@@ -115,7 +118,7 @@ def _queues(port: int, names: Mapping[str, str]) -> str:
 def _own(service: str, around: Surroundings) -> dict[str, str]:
     log_table = around.resources.log_table.name
     own = {
-        "router": {"HEADRACE_DATABASES": "*"},
+        "router": {"HEADRACE_DATABASES": "*", "HEADRACE_ROUTES": json.dumps(around.routes)},
         "loader": {
             "HEADRACE_LAKE_BUCKET": around.resources.bucket.name,
             "HEADRACE_LAKE_ID": around.lake_id,
@@ -128,6 +131,7 @@ def _own(service: str, around: Surroundings) -> dict[str, str]:
             "HEADRACE_LAKE_ID": around.lake_id,
             "HEADRACE_LOG_TABLE": log_table,
             "HEADRACE_BUS_NAME": around.resources.bus,
+            "HEADRACE_ROUTES": json.dumps(around.routes),
         },
     }
     return own.get(service, {})

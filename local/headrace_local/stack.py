@@ -39,6 +39,7 @@ class Stack(BaseModel):
     inboxes: dict[str, str]
     dead_letter_queues: dict[str, str]
     processes: dict[str, list[int]]
+    routes: tuple[str, ...] = ()
 
     @property
     def is_alive(self) -> bool:

@@ -16,6 +16,7 @@ import typer
 from headrace_local import console, stack
 from headrace_local.errors import UserError
 from headrace_local.platform import API_PORT, Platform, PlatformOptions
+from headrace_local.routes_file import routes_in
 from headrace_local.services import SERVICES
 from headrace_local.stack import Stack
 from headrace_local.up_view import PipedView, TerminalView, ready_block
@@ -24,7 +25,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MOST_PROCESSES: Final = 32
 
 
-def up(
+def up(  # noqa: PLR0913 - options of a command
     *,
     scale: Annotated[
         str,
@@ -35,6 +36,13 @@ def up(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Where data is kept between runs.")
     ] = Path(stack.DATA_FOLDER),
+    routes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A JSON or YAML list of routes: raw/orders/dt={dt}/*.csv -> shop/append/orders",
+        ),
+    ] = None,
     ephemeral: Annotated[
         bool, typer.Option("--ephemeral", help="Keep nothing: begin empty, and remove all.")
     ] = False,
@@ -66,6 +74,7 @@ def up(
         data_dir=data,
         ephemeral=ephemeral,
         scale=parse_scale(scale),
+        routes=routes_in(routes) if routes is not None else (),
         api_port=api_port,
         aws_port=aws_port,
         pg_port=pg_port,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def verify(
     arguments += [name for name, is_set in switches.items() if is_set]
     ended = subprocess.run(
         [sys.executable, "-m", "headrace_verifier.check", *arguments],
-        env=_environment(find_stack()),
+        env=verifier_environment(find_stack()),
         check=False,
     )
     if ended.returncode == 1:
@@ -74,7 +75,7 @@ def verify(
     raise typer.Exit(ended.returncode)
 
 
-def _environment(stack: Stack) -> dict[str, str]:
+def verifier_environment(stack: Stack) -> dict[str, str]:
     """The settings of the verifier: on AWS this is its task with another command."""
     return {
         **os.environ,
@@ -86,4 +87,5 @@ def _environment(stack: Stack) -> dict[str, str]:
         "HEADRACE_LOG_TABLE": stack.log_table,
         "HEADRACE_BUS_NAME": stack.bus_name,
         "HEADRACE_LOG_LEVEL": "warning",
+        "HEADRACE_ROUTES": json.dumps(stack.routes),
     }

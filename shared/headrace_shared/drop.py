@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -92,6 +94,18 @@ class Drop(BaseModel):
     def table(self) -> str:
         """`db_name.table_name` for people; the key where it names no table."""
         return f"{self.db_name}.{self.table_name}" if self.table_name else self.key
+
+
+def drop_in_ledger(row: Mapping[str, Any]) -> Drop:
+    """The drop of a row of the ledger, which has a file's name only where a route gave it one."""
+    file = row.get("file") or row["key"].split("/", 3)[3]
+    return Drop.model_validate({**row, "file": file})
+
+
+def file_for_ledger(drop: Drop) -> str | None:
+    """What the ledger keeps of a drop's file: nothing where its key tells it."""
+    parts = drop.key.split("/", 3)
+    return None if len(parts) > 3 and parts[3] == drop.file else drop.file
 
 
 def drop_id(

@@ -29,7 +29,7 @@ CATALOGUE: Final[dict[str, str]] = {
     "table.held_back": "A time limit ended loads of a table: it waits, the others do not.",
     "drop.routed": "A drop landed at a good key.",
     "drop.rejected": "A drop will not be loaded as it is.",
-    "drop.ignored": "An object that is no drop: a folder placeholder, or a marker (_SUCCESS).",
+    "drop.ignored": "An object that is no drop: a folder, a marker, a key without a route.",
     "load.started": "A load begins.",
     "load.committed": "Rows and ledger row are committed.",
     "batch.committed": "Small appends to one table were committed together.",

@@ -16,17 +16,20 @@ _PLACE_PARTS: Final = 3
 """The parts of a key before its file."""
 
 
-def is_ignored(key: str, names: Collection[str]) -> bool:
+def is_ignored(key: str, names: Collection[str], *, whole_key: bool = False) -> bool:
     """Whether a file of the key, or one of its folders after the table, has an ignored name.
 
     A folder that holds a value (`_day=2026-01-01`) is not ignored.
+
+    Args:
+        whole_key: all folders are looked at; no part of the key is the name of a table.
     """
-    parts = key.split("/")
+    parts, first = key.split("/"), 0 if whole_key else _PLACE_PARTS
     return any(
         fnmatchcase(part, name)
         for place, part in enumerate(parts)
         for name in names
-        if place == len(parts) - 1 or (place >= _PLACE_PARTS and "=" not in part)
+        if place == len(parts) - 1 or (place >= first and "=" not in part)
     )
 
 

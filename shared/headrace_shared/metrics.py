@@ -169,7 +169,8 @@ TABLE: Final[tuple[Rule, ...]] = (
             Metric(
                 OBJECTS_IGNORED,
                 Unit.COUNT,
-                "Objects that are no drops: folder placeholders, and markers such as `_SUCCESS`.",
+                "Objects that are no drops: folder placeholders, markers such as `_SUCCESS`, and, "
+                "where there are routes, keys that none of them fits.",
             ),
         ),
     ),

@@ -27,6 +27,7 @@ COMMANDS = (
     "show",
     "contract",
     "verify",
+    "backfill",
     "rebuild",
     "quarantine",
     "replay",

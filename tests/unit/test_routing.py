@@ -15,6 +15,7 @@ from headrace_router.settings import RouterSettings
 from headrace_shared.drop import Action
 from headrace_shared.facts import DropRejected, DropRouted
 from headrace_shared.inbox import Failure
+from headrace_shared.key_rules import KeyRules
 from headrace_shared.testing.builders import a_drop, a_message, an_s3_event
 
 ANY = frozenset({"*"})
@@ -125,7 +126,7 @@ def test_name_is_ignored_by_the_patterns_alone(name: str, folder: str) -> None:
     ignored = ignored or name in ("Thumbs.db", "desktop.ini")
     decision = landed(f"dev/append/users/{folder}{name}")
     assert isinstance(decision, Ignored) == ignored
-    bare = route(decision.drop, ANY, ignored_names=())
+    bare = route(decision.drop, ANY, KeyRules(ignored_names=()))
     assert isinstance(bare, Routed)
 
 
@@ -134,7 +135,7 @@ async def test_ignored_names_are_a_setting(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("HEADRACE_BUS_NAME", "b")
     monkeypatch.setenv("HEADRACE_DATABASES", "dev")
     monkeypatch.setenv("HEADRACE_IGNORED_NAMES", "*.tmp, ~*")
-    handler = RouterHandler(ANY, RouterSettings().ignored_names)
+    handler = RouterHandler(ANY, RouterSettings().key_rules)
     for file, facts in (("_SUCCESS", 1), ("a.tmp", 0), ("~a", 0)):
         message = a_message(an_s3_event(f"dev/append/users/{file}"))
         assert len(await handler.handle(message)) == facts

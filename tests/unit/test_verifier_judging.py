@@ -117,8 +117,12 @@ def test_version_that_nobody_knows_is_routed_as_if_its_event_had_been_late() -> 
 
 @pytest.mark.parametrize(
     "version",
-    [a_version(modified=JUST_NOW), a_version("dev/append/users/", size_bytes=0)],
-    ids=["young", "a folder"],
+    [
+        a_version(modified=JUST_NOW),
+        a_version("dev/append/users/", size_bytes=0),
+        a_version("dev/append/users/_SUCCESS", size_bytes=0),
+    ],
+    ids=["young", "a folder", "a marker"],
 )
 def test_version_that_is_left_alone(version: Version) -> None:
     assert judge_version(version, GRACE) is None

@@ -42,6 +42,46 @@ run "no_database" {
   expect_failures = [var.databases]
 }
 
+run "a_route_without_a_target" {
+  command = plan
+
+  variables {
+    routes = ["raw/orders/*.csv"]
+  }
+
+  expect_failures = [var.routes]
+}
+
+run "a_route_to_an_unknown_action" {
+  command = plan
+
+  variables {
+    routes = ["raw/orders/dt={dt}/*.csv -> shop/append/orders", "raw/*.csv -> shop/load/orders"]
+  }
+
+  expect_failures = [var.routes]
+}
+
+run "no_layout_and_no_route" {
+  command = plan
+
+  variables {
+    own_layout = false
+  }
+
+  expect_failures = [var.own_layout]
+}
+
+run "a_time_without_an_offset" {
+  command = plan
+
+  variables {
+    lake_since = "yesterday"
+  }
+
+  expect_failures = [var.lake_since]
+}
+
 run "latest" {
   command = plan
 

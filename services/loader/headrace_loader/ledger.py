@@ -26,7 +26,7 @@ from headrace_loader.outcomes import (
     Reverted,
     Superseded,
 )
-from headrace_shared.drop import Action, Drop, drop_id_bounds
+from headrace_shared.drop import Action, Drop, drop_id_bounds, file_for_ledger
 from headrace_shared.facts import now
 from headrace_shared.final_events import FinalState, Findings
 from headrace_shared.log_schema import State
@@ -43,10 +43,11 @@ _OUTCOMES: Final = {
 _ENTER: Final[LiteralString] = """
     insert into headrace.ledger (drop_id, db_name, table_name, action, bucket, key, version_id,
         etag, size_bytes, sequencer, landed_at, started_at, applied_at, outcome, request, run,
-        contract_order)
+        contract_order, file)
     values (%(drop_id)s, %(db_name)s, %(table_name)s, %(action)s, %(bucket)s, %(key)s,
         %(version_id)s, %(etag)s, %(size_bytes)s, %(sequencer)s, %(landed_at)s, %(started_at)s,
-        clock_timestamp(), 'loaded', %(request)s, %(request)s, %(contract_order)s)
+        clock_timestamp(), 'loaded', %(request)s, %(request)s, %(contract_order)s,
+        %(file)s)
     on conflict do nothing
     """
 
@@ -188,11 +189,6 @@ async def complete(
     return Period(*row)
 
 
-def drop_of(row: dict[str, Any]) -> Drop:
-    """The drop that a row of the ledger speaks of."""
-    return Drop.model_validate(row | {"file": row["key"].split("/", 3)[3]})
-
-
 def ending(outcome: Outcome) -> dict[str, Any]:
     """What an end writes into the ledger."""
     loaded = outcome if isinstance(outcome, Loaded) else None
@@ -317,4 +313,5 @@ def _values(drop: Drop, started_at: datetime, request: int, contract_order: UUID
         "started_at": started_at,
         "request": request,
         "contract_order": contract_order,
+        "file": file_for_ledger(drop),
     }

@@ -171,6 +171,10 @@ MIGRATIONS: Final[tuple[LiteralString, ...]] = (
     """,
     # How the database fills each of the columns that a table had before Headrace knew it.
     "alter table headrace.tables add column fills jsonb",
+    # The name of a drop's file, with the values of its key, where a route gave it one.
+    """
+    alter table headrace.ledger add column file text;
+    """,
 )
 
 _LOCK: Final = 0x68656164_72616365 >> 1

@@ -20,7 +20,7 @@ from psycopg.rows import dict_row
 from headrace_loader import table
 from headrace_loader.bringing import bring
 from headrace_loader.files import Files
-from headrace_loader.ledger import Claim, drop_of
+from headrace_loader.ledger import Claim
 from headrace_loader.locks import hash_key, table_lock_key
 from headrace_loader.placing import Placement, place
 from headrace_loader.sqlstate import CopyRefusedError
@@ -30,7 +30,7 @@ from headrace_loader.swapping import swap_rows
 from headrace_loader.testing_rows import DEFAULT_RULES, TestRules
 from headrace_loader.transaction import LoadTransaction
 from headrace_shared.contract import Contract
-from headrace_shared.drop import Drop
+from headrace_shared.drop import Drop, drop_in_ledger
 from headrace_shared.errors import HeadraceError, PermanentError
 from headrace_shared.identifiers import LINEAGE_COLUMN
 
@@ -235,7 +235,7 @@ class Rebuild:
         return {drop_id for (drop_id,) in await cursor.fetchall()}
 
     async def _bring(self, one: _Table, row: dict[str, Any]) -> None:
-        drop = drop_of(row)
+        drop = drop_in_ledger(row)
         claim = Claim(row["run"], row["contract_order"], before=None)
         met = await standing(self._connection, drop, claim.contract_order)
         placed = place(drop, met, claim)

@@ -16,9 +16,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from headrace_loader.ledger import drop_of
 from headrace_loader.locks import hash_key
-from headrace_shared.drop import Action, Drop
+from headrace_shared.drop import Action, Drop, drop_in_ledger
 from headrace_shared.facts import DropRouted
 from headrace_shared.tracing import traceparent
 
@@ -229,5 +228,5 @@ def _table(drop: Drop) -> dict[str, Any]:
 
 
 def _routed(row: dict[str, Any]) -> DropRouted:
-    drop = drop_of(row)
+    drop = drop_in_ledger(row)
     return DropRouted(drop=drop, run=row["run"], traceparent=traceparent(drop.drop_id))

@@ -19,7 +19,7 @@ from headrace_loader.outcomes import Loaded, Period
 from headrace_loader.sqlstate import CopyRefusedError, copy_errors
 from headrace_loader.standing import LAST_PLACE, StoredContract
 from headrace_shared.contract import Column, Contract
-from headrace_shared.drop import Action, Drop
+from headrace_shared.drop import Action, Drop, file_for_ledger
 from headrace_shared.errors import HeadraceError, TransientError
 from headrace_shared.file_formats import CsvFormat
 from headrace_shared.final_events import Findings
@@ -47,15 +47,16 @@ _FIT: Final[LiteralString] = """
 _ENTER: Final[LiteralString] = """
     insert into headrace.ledger (drop_id, db_name, table_name, action, bucket, key, version_id,
         etag, size_bytes, sequencer, landed_at, started_at, applied_at, outcome, rows_loaded,
-        told, contract_id, contract_order)
+        told, contract_id, contract_order, file)
     select drop_id, %(db_name)s, %(table_name)s, 'append', bucket, key, version_id, etag,
         size_bytes, sequencer, landed_at, started_at, clock_timestamp(), 'loaded', rows_loaded,
-        told, %(contract_id)s, drop_id
+        told, %(contract_id)s, drop_id, file
     from unnest(%(drop_ids)s::uuid[], %(buckets)s::text[], %(keys)s::text[], %(versions)s::text[],
         %(etags)s::text[], %(sizes)s::bigint[], %(sequencers)s::text[], %(landed)s::timestamptz[],
-        %(started)s::timestamptz[], %(rows)s::bigint[], %(told)s::jsonb[])
+        %(started)s::timestamptz[], %(rows)s::bigint[], %(told)s::jsonb[],
+        %(files)s::text[])
         as part (drop_id, bucket, key, version_id, etag, size_bytes, sequencer, landed_at,
-            started_at, rows_loaded, told)
+            started_at, rows_loaded, told, file)
     -- In one order everywhere: two loaders with the same drops must not wait in a circle.
     order by drop_id
     on conflict do nothing returning drop_id, started_at, applied_at
@@ -176,6 +177,7 @@ class SharedLoad:
                 "landed": [drop.landed_at for drop in drops],
                 "started": [part.started_at for part in parts],
                 "rows": [part.rows for part in parts],
+                "files": [file_for_ledger(drop) for drop in drops],
                 "told": [jsonb(Findings(warnings=part.warnings).as_document()) for part in parts],
             },
         )

@@ -14,7 +14,7 @@ def main() -> None:
     settings = load_settings(RouterSettings)
 
     async def build(_: Parts) -> Handler:
-        return RouterHandler(settings.databases, settings.ignored_names)
+        return RouterHandler(settings.databases, settings.key_rules)
 
     run_service("router", settings, build)
 

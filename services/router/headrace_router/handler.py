@@ -8,8 +8,8 @@ from headrace_router.reading import Asked, read
 from headrace_router.routing import Ignored, Rejected, Routed, route
 from headrace_shared.errors import HeadraceError, TransientError
 from headrace_shared.facts import DropRejected, DropRouted, Fact, LoadFailed, Stage
-from headrace_shared.ignored_names import DEFAULT_IGNORED_NAMES
 from headrace_shared.inbox import Failure, Message
+from headrace_shared.key_rules import DEFAULT_KEY_RULES, KeyRules
 from headrace_shared.logging import bind_drop, get_logger
 from headrace_shared.reasons import Reason
 from headrace_shared.tracing import traceparent
@@ -23,20 +23,20 @@ class RouterHandler:
     def __init__(
         self,
         databases: Collection[str],
-        ignored_names: Collection[str] = DEFAULT_IGNORED_NAMES,
+        rules: KeyRules = DEFAULT_KEY_RULES,
     ) -> None:
         self._databases = databases
-        self._ignored_names = ignored_names
+        self._rules = rules
 
     async def handle(self, message: Message) -> Sequence[Fact]:
-        """One fact for a drop, whether it landed or is replayed; none for a folder or marker."""
+        """One fact for a drop, whether it landed or is replayed; none for what is no drop."""
         asked = read(message.body)
-        decision = route(asked.drop, self._databases, self._ignored_names)
+        decision = route(asked.drop, self._databases, self._rules)
         drop, trace = decision.drop, traceparent(decision.drop.drop_id)
         bind_drop(drop)
         match decision:
-            case Ignored():
-                _log.info("drop.ignored", key=drop.key)
+            case Ignored(why=why):
+                _log.info("drop.ignored", key=drop.key, why=str(why))
                 return []
             case Rejected(reason=reason):
                 _log.info("drop.rejected", key=drop.key, code=reason.code)

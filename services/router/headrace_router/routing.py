@@ -1,6 +1,7 @@
 """What is this key? The router's one decision, without I/O.
 
-A key is `db_name/action/table_name/file`, with any folders after the table belonging to the file.
+A key is `db_name/action/table_name/file`, with any folders after the table belonging to the file;
+or a route says what it stands for.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Final
 from headrace_shared.drop import Action, Drop
 from headrace_shared.errors import PermanentError
 from headrace_shared.identifiers import RULE, safe_identifier, safe_schema
-from headrace_shared.ignored_names import DEFAULT_IGNORED_NAMES, is_ignored
+from headrace_shared.key_rules import DEFAULT_KEY_RULES, KeyRules, LeftAlone
 from headrace_shared.reasons import Reason
+from headrace_shared.routes import Place
 from headrace_shared.settings import ANY_DATABASE
 
 KEY_FORM: Final = "db_name/action/table_name/file"
@@ -40,44 +42,44 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """No drop at all: the empty object that consoles make to show a folder, or a marker."""
+    """No drop at all: a folder's placeholder, a marker, or a key that no route fits."""
 
     drop: Drop
+    why: LeftAlone
 
 
 def route(
     drop: Drop,
     databases: Collection[str],
-    ignored_names: Collection[str] = DEFAULT_IGNORED_NAMES,
+    rules: KeyRules = DEFAULT_KEY_RULES,
 ) -> Routed | Rejected | Ignored:
     """Decides what is to become of an object that landed.
 
     Args:
         drop: with db_name, action, table_name and file still open.
         databases: the allowed db_names, or `*` among them for any.
-        ignored_names: patterns of files and folders that are no drops.
+        rules: which objects are drops, and where they belong.
     """
-    is_folder = drop.key.endswith("/") and drop.size_bytes == 0
-    if is_folder or is_ignored(drop.key, ignored_names):
-        return Ignored(drop)
-    placed = _placed(drop)
+    why = rules.left_alone(drop.key, drop.size_bytes)
+    if why is not None:
+        return Ignored(drop, why)
+    place = rules.place(drop.key)
+    placed = _placed(drop, place)
     try:
-        _check(placed, databases)
+        _check(placed, place, databases)
     except PermanentError as error:
         return Rejected(placed, error.reason)
     return Routed(placed)
 
 
-def _placed(drop: Drop) -> Drop:
-    """The drop with each part of its key that is good; the others stay None."""
-    parts = drop.key.split("/", 3)
-    db_name, action, table_name, file = (*parts, "", "", "", "")[:4]
+def _placed(drop: Drop, place: Place) -> Drop:
+    """The drop with each part of its place that is good; the others stay None."""
     return drop.model_copy(
         update={
-            "db_name": safe_schema(db_name),
-            "action": _action(action),
-            "table_name": safe_identifier(table_name),
-            "file": file or None,
+            "db_name": safe_schema(place.db_name),
+            "action": _action(place.action),
+            "table_name": safe_identifier(place.table_name),
+            "file": place.file or None,
         }
     )
 
@@ -89,17 +91,16 @@ def _action(name: str) -> Action | None:
         return None
 
 
-def _check(drop: Drop, databases: Collection[str]) -> None:
-    parts = drop.key.split("/", 3)
-    if len(parts) < 4 or not all(parts):
+def _check(drop: Drop, place: Place, databases: Collection[str]) -> None:
+    if not all((place.db_name, place.action, place.table_name, place.file)):
         raise _refusal(
             "key_malformed",
             f"The key {drop.key!r} does not have the form {KEY_FORM}.",
             f"Upload the file as {KEY_FORM}, for example dev/append/users/users.csv.",
         )
-    _check_database(drop, parts[0], databases)
-    _check_action(drop, parts[1])
-    _check_table(drop, parts[2])
+    _check_database(drop, place.db_name, databases)
+    _check_action(drop, place.action)
+    _check_table(drop, place.table_name)
     _check_file(drop)
 
 

@@ -5,7 +5,6 @@ What is younger than the grace is left alone: it may be on its way.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,7 +13,7 @@ from uuid import UUID
 from headrace_shared.drop import Drop
 from headrace_shared.facts import Fact, ReplayRequested, RevertRequested, Stage
 from headrace_shared.final_events import final_event
-from headrace_shared.ignored_names import DEFAULT_IGNORED_NAMES, is_ignored
+from headrace_shared.key_rules import DEFAULT_KEY_RULES, KeyRules
 from headrace_shared.log_schema import State
 from headrace_shared.stages import stage_of
 from headrace_shared.tracing import traceparent
@@ -31,13 +30,13 @@ class Patience:
 
     Args:
         log_expiry: after so long, items leave the log by themselves; None for never.
-        ignored_names: as the router's setting.
+        rules: which objects are drops.
     """
 
     now: datetime
     grace: timedelta
     log_expiry: timedelta | None = None
-    ignored_names: Collection[str] = DEFAULT_IGNORED_NAMES
+    rules: KeyRules = DEFAULT_KEY_RULES
 
     def is_on_its_way(self, since: datetime, times: int = 1) -> bool:
         """Whether something that began then may be under way still."""
@@ -61,7 +60,7 @@ class Count:
 
 def judge_version(version: Version, patience: Patience) -> Difference | None:
     """A version in the lake of which neither ledger nor log knows anything."""
-    if version.is_folder or is_ignored(version.key, patience.ignored_names):
+    if patience.rules.left_alone(version.key, version.size_bytes):
         return None
     if patience.is_on_its_way(version.modified):
         return None

@@ -74,4 +74,5 @@ class Lake:
             etag=listed["ETag"].strip('"'),
             size_bytes=listed["Size"],
             modified=listed["LastModified"],
+            is_latest=listed["IsLatest"],
         )

@@ -12,6 +12,8 @@ from headrace_shared.attribute_values import plain_item
 from headrace_shared.aws import transient_aws_errors
 from headrace_shared.drop import drop_id_bounds
 from headrace_shared.errors import TransientError
+from headrace_shared.identifiers import safe_identifier, safe_schema
+from headrace_shared.key_rules import DEFAULT_KEY_RULES, KeyRules
 from headrace_shared.log_schema import (
     BY_TABLE,
     INDEX_KEYS,
@@ -21,6 +23,7 @@ from headrace_shared.log_schema import (
     recent_partitions,
     table_partition,
 )
+from headrace_shared.routes import Place
 from headrace_verifier.records import Item, Version, item_of
 
 if TYPE_CHECKING:
@@ -42,11 +45,18 @@ Found = TypeVar("Found")
 
 
 class Log:
-    """Raises TransientError when the table cannot be reached."""
+    """Raises TransientError when the table cannot be reached.
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    Args:
+        rules: where each key belongs.
+    """
+
+    def __init__(
+        self, client: DynamoDBClient, table: str, rules: KeyRules = DEFAULT_KEY_RULES
+    ) -> None:
         self._client = client
         self._table = table
+        self._rules = rules
 
     async def items(self, drop_ids: Sequence[UUID]) -> dict[UUID, Item]:
         """The items of these drops, as far as there are any."""
@@ -96,7 +106,7 @@ class Log:
         raise TransientError("reading the log: DynamoDB left keys out again and again")
 
     async def _knows(self, version: Version) -> bool:
-        for query in _queries(self._table, version):
+        for query in _queries(self._table, version, self._rules.place(version.key)):
             while True:
                 with transient_aws_errors("reading the log"):
                     answer = await self._client.query(**query)
@@ -108,11 +118,11 @@ class Log:
         return False
 
 
-def _queries(table: str, version: Version) -> list[QueryInputTypeDef]:
+def _queries(table: str, version: Version, place: Place) -> list[QueryInputTypeDef]:
     """Where an item of this version can lie: its drop id begins with its landing second."""
     earliest, latest = version.modified - _CLOCKS, version.modified + version.event_delay
     low, high = drop_id_bounds(earliest, latest)
-    index, partitions = _partitions(version, earliest, latest)
+    index, partitions = _partitions(place, earliest, latest)
     return [
         {
             "TableName": table,
@@ -134,9 +144,10 @@ def _queries(table: str, version: Version) -> list[QueryInputTypeDef]:
     ]
 
 
-def _partitions(version: Version, earliest: datetime, latest: datetime) -> tuple[str, list[str]]:
-    if version.table is not None:
-        return BY_TABLE, [table_partition(*version.table)]
+def _partitions(place: Place, earliest: datetime, latest: datetime) -> tuple[str, list[str]]:
+    db_name, table_name = safe_schema(place.db_name), safe_identifier(place.table_name)
+    if db_name and table_name:
+        return BY_TABLE, [table_partition(db_name, table_name)]
     months = dict.fromkeys((earliest.date().replace(day=1), latest.date().replace(day=1)))
     return RECENT, [one for month in months for one in recent_partitions(month)]
 

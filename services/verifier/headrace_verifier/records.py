@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from headrace_shared.drop import Drop, drop_id
+from headrace_shared.drop import Drop, drop_id, drop_in_ledger
 from headrace_shared.final_events import FinalState, Findings
-from headrace_shared.identifiers import safe_identifier, safe_schema
 from headrace_shared.log_schema import AS_LANDED, END_STATES, State, state_order, step_attribute
 from headrace_shared.reasons import LoadWarning, Reason, TestResult
 from headrace_shared.reruns import logged_drop
@@ -36,24 +35,13 @@ class Version:
     etag: str
     size_bytes: int
     modified: datetime
-
-    @property
-    def is_folder(self) -> bool:
-        """The empty object that consoles make to show a folder: no drop at all."""
-        return self.key.endswith("/") and not self.size_bytes
+    is_latest: bool = True
 
     @property
     def event_delay(self) -> timedelta:
         """How long after `modified` its event may say that it landed; the etag of an upload in
         parts ends in their number."""
         return UPLOAD_IN_PARTS if "-" in self.etag else EVENT_DELAY
-
-    @property
-    def table(self) -> tuple[str, str] | None:
-        """db_name and table_name, where the key names both."""
-        db_name, _, table_name = [*self.key.split("/", 3), "", "", ""][:3]
-        db, table = safe_schema(db_name), safe_identifier(table_name)
-        return (db, table) if db and table else None
 
     def drop(self) -> Drop:
         """The drop that it is. Its place in the order is that of its listing: the second in which
@@ -128,7 +116,7 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
     """A row of the ledger, with the changes of its contract."""
     reason = row["reason"]
     return Entry(
-        drop=Drop.model_validate({**row, "file": row["key"].split("/", 3)[3]}),
+        drop=drop_in_ledger(row),
         state=State(row["outcome"]),
         run=row["run"],
         reopened_at=row["reopened_at"],

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
-from headrace_shared.ignored_names import DEFAULT_IGNORED_NAMES, IgnoredNames
+from headrace_shared.key_rules import KeySettings
 from headrace_shared.settings import LakeSettings, WarehouseSettings
 from headrace_verifier.verification import Plan
 
 
-class VerifierSettings(WarehouseSettings, LakeSettings):
+class VerifierSettings(WarehouseSettings, LakeSettings, KeySettings):
     """Read once at the start."""
 
     log_table: str = Field(min_length=1, description="Name of the DynamoDB table of the log.")
@@ -35,8 +35,10 @@ class VerifierSettings(WarehouseSettings, LakeSettings):
         None, description="A file touched every few seconds, for health checks."
     )
 
-    ignored_names: IgnoredNames = Field(
-        DEFAULT_IGNORED_NAMES, description="As the router's setting: names that are no drops."
+    lake_since: AwareDatetime | None = Field(
+        None,
+        description="When Headrace was put onto a bucket that had objects already "
+        "(`2026-11-27T12:00:00Z`): older ones are left alone. Empty: all objects are drops.",
     )
 
     @property
@@ -51,7 +53,8 @@ class VerifierSettings(WarehouseSettings, LakeSettings):
             repair=self.repair,
             grace=timedelta(seconds=self.verify_grace_seconds),
             prefix=self.lake_prefix,
-            rows=self.count_rows,
             log_expiry=self.log_expiry,
-            ignored_names=self.ignored_names,
+            lake_since=self.lake_since,
+            rows=self.count_rows,
+            key_rules=self.key_rules,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -18,8 +18,8 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from headrace_shared.drop import drop_id_bounds
-from headrace_shared.ignored_names import DEFAULT_IGNORED_NAMES
 from headrace_shared.inbox import Publisher
+from headrace_shared.key_rules import DEFAULT_KEY_RULES, KeyRules
 from headrace_verifier.differences import Difference
 from headrace_verifier.judging import (
     Patience,
@@ -58,7 +58,8 @@ class Plan:
         since: only what landed then or later (the tables are counted all the same).
         rows: whether the rows of the tables are counted, which reads every table once.
         log_expiry: after so long, items leave the log by themselves; None for never.
-        ignored_names: as the router's setting.
+        key_rules: which objects are drops.
+        lake_since: older objects of the lake are no drops, unless they were loaded all the same.
     """
 
     repair: bool = False
@@ -67,7 +68,8 @@ class Plan:
     since: datetime | None = None
     rows: bool = True
     log_expiry: timedelta | None = None
-    ignored_names: Collection[str] = DEFAULT_IGNORED_NAMES
+    key_rules: KeyRules = DEFAULT_KEY_RULES
+    lake_since: datetime | None = None
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -208,11 +210,15 @@ class Verification:
 
     def _patience(self) -> Patience:
         plan = self._plan
-        return Patience(datetime.now(UTC), plan.grace, plan.log_expiry, plan.ignored_names)
+        return Patience(datetime.now(UTC), plan.grace, plan.log_expiry, plan.key_rules)
 
     async def _lake_steps(self) -> AsyncIterator[_Step]:
         async for page in self._lake.pages(self._plan.prefix, self._position.get("at", {})):
-            versions = [one for one in page.versions if self._is_meant(one.modified)]
+            versions = [
+                one
+                for one in page.versions
+                if self._is_meant(one.modified) and self._is_of_the_lake(one.modified)
+            ]
             unknown = await self._log.unknown(await self._ledger.unknown(versions))
             judged = [judge_version(one, self._patience()) for one in unknown]
             yield _Step(len(page.versions), _without_none(judged), page.marker)
@@ -264,6 +270,9 @@ class Verification:
                 yield _Step(1, [], table)
             except LookupError:
                 yield _Step(1, [judge_missing_table(table)], table)
+
+    def _is_of_the_lake(self, landed: datetime) -> bool:
+        return self._plan.lake_since is None or landed >= self._plan.lake_since
 
     def _is_meant(self, landed: datetime) -> bool:
         return self._plan.since is None or landed >= self._plan.since

@@ -24,18 +24,28 @@ async def verify(settings: VerifierSettings, plan: Plan, teller: Teller, *, resu
     Raises:
         TransientError: a part cannot be reached; with `resume`, the next one goes on from there.
     """
+    async with opened_parts(settings) as parts:
+        return await Verification(*parts, plan, teller).run(resume=resume)
+
+
+@asynccontextmanager
+async def opened_parts(
+    settings: VerifierSettings,
+) -> AsyncIterator[tuple[Lake, Ledger, Log, EventBridgeBus]]:
+    """The parts that are compared, and the bus.
+
+    Raises:
+        TransientError: a part cannot be reached.
+    """
     async with AsyncExitStack() as stack:
         clients = AwsClients(stack, connections=_CONNECTIONS)
         access = await WarehouseAccess.open(settings, clients)
-        verification = Verification(
+        yield (
             Lake(await clients.open("s3"), settings.lake_bucket),
             await stack.enter_async_context(Ledger.open(access, settings.lake_name)),
-            Log(await clients.open("dynamodb"), settings.log_table),
+            Log(await clients.open("dynamodb"), settings.log_table, settings.key_rules),
             EventBridgeBus(await clients.open("events"), settings.bus_name),
-            plan,
-            teller,
         )
-        return await verification.run(resume=resume)
 
 
 @asynccontextmanager
