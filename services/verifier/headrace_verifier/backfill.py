@@ -58,21 +58,25 @@ def main() -> int:
 
 def described(counts: Counts, wanted: Backfill) -> str:
     """The counts for people."""
-    verb = "would go" if wanted.dry_run else "go"
+    verb = "would be sent" if wanted.dry_run else "sent"
     lines = [
-        f"{number:,} objects ({counts.bytes[target] / 2**20:,.1f} MiB) {verb} to {target}"
+        f"{_objects(number)} ({counts.bytes[target] / 2**20:,.1f} MiB) {verb} to {target}"
         for target, number in sorted(counts.tables.items())
     ]
     lines += [
-        f"{number:,} objects are left alone: {_LEFT_ALONE[why]}"
+        f"{_objects(number)} left alone: {_LEFT_ALONE[why]}"
         for why, number in sorted(counts.left_alone.items())
     ]
     if counts.bad_keys:
-        lines.append(f"{counts.bad_keys:,} objects have keys that the router rejects")
+        lines.append(f"{_objects(counts.bad_keys)} with keys that the router rejects")
     if counts.known:
-        lines.append(f"{counts.known:,} objects are drops already")
+        lines.append(f"{_objects(counts.known)} known as drops already")
     lines.append(f"{counts.listed:,} versions were listed")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _objects(number: int) -> str:
+    return f"{number:,} object{'' if number == 1 else 's'}"
 
 
 def _arguments() -> argparse.ArgumentParser:
