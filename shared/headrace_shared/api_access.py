@@ -6,21 +6,22 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import (
+    AfterValidator,
     Field,
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
-    StringConstraints,
     field_validator,
     model_serializer,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 
+from headrace_shared.column_references import referred
 from headrace_shared.column_types import is_further
 from headrace_shared.file_formats import Part
 
-ColumnName = Annotated[str, StringConstraints(to_lower=True)]
-"""A column of the same contract, lower-cased as the columns' own names are."""
+ColumnName = Annotated[str, AfterValidator(referred)]
+"""A column of the same contract."""
 
 _WITHOUT_RANGE: Final = ("boolean", "json", "jsonb")
 

@@ -15,6 +15,7 @@ from pydantic import (
     AliasChoices,
     Discriminator,
     Field,
+    ModelWrapValidatorHandler,
     Tag,
     ValidationError,
     ValidationInfo,
@@ -23,6 +24,7 @@ from pydantic import (
 )
 
 from headrace_shared.api_access import ApiAccess, ColumnName
+from headrace_shared.column_references import quoted_columns, quoted_names
 from headrace_shared.column_types import canonical_type
 from headrace_shared.contract_agreement import (
     DisagreementError,
@@ -45,7 +47,7 @@ from headrace_shared.file_formats import (
     is_path,
     json_path,
 )
-from headrace_shared.identifiers import RULE, safe_column
+from headrace_shared.identifiers import QUOTED_RULE, RULE, quotable_column, safe_column
 from headrace_shared.reasons import Reason
 
 MAX_CONTRACT_BYTES: Final = 1_048_576
@@ -90,6 +92,11 @@ FieldOfFile = Annotated[
 class Column(Part):
     """One column; `type` is kept in Postgres's canonical spelling."""
 
+    quoted: bool = Field(
+        default=False,
+        description="The name may be any that Postgres takes in quotes, and is kept as it is "
+        "written: `Order Date`.",
+    )
     name: str
     type: str
     nullable: bool = True
@@ -157,12 +164,16 @@ class Column(Part):
 
     @field_validator("name")
     @classmethod
-    def _safe_name(cls, name: str) -> str:
+    def _safe_name(cls, name: str, info: ValidationInfo) -> str:
+        if info.data.get("quoted"):
+            if quotable_column(name) is None:
+                raise ValueError(f"{name!r} cannot be a column name in quotes; use {QUOTED_RULE}")
+            return name
         safe = safe_column(name)
         if safe is None:
             raise ValueError(
                 f"{name!r} cannot be a column name; use {RULE}, and not a name that the database "
-                "keeps for itself"
+                'keeps for itself; or write "quoted": true beside it'
             )
         return safe
 
@@ -237,6 +248,14 @@ class Contract(Part):
     )
     api: ApiAccess | None = None
     description: str = ""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _knows_quoted_columns(
+        cls, document: Any, handler: ModelWrapValidatorHandler[Contract]
+    ) -> Contract:
+        with quoted_columns(quoted_names(document)):
+            return handler(document)
 
     @field_validator("columns")
     @classmethod

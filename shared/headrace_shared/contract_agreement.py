@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headrace_shared.api_access import ApiAccess
 from headrace_shared.file_formats import CsvFormat, FileFormat, JsonFormat
-from headrace_shared.identifiers import safe_column
+from headrace_shared.identifiers import quotable_column, safe_column
 
 if TYPE_CHECKING:
     from headrace_shared.contract import Column, Contract
@@ -70,7 +71,7 @@ def without_faulty_parts(
     parts = {str(place[0]) for place in places} - {"columns", "tests"}
     rest = {name: part for name, part in document.items() if name not in parts}
     columns = [
-        {"name": safe_column(_name(one)), "type": "text"} if number in of_columns else one
+        _as_text(one) if number in of_columns else one
         for number, one in enumerate(document["columns"])
     ]
     rest["columns"] = [one for one in columns if not isinstance(one, dict) or one.get("name")]
@@ -78,7 +79,7 @@ def without_faulty_parts(
         rest["tests"] = [
             _ANY_TEST if number in of_tests else one for number, one in enumerate(document["tests"])
         ]
-    doubted = {_name(document["columns"][int(number)]).lower() for number in of_columns}
+    doubted = {_name(_as_text(document["columns"][int(number)])) for number in of_columns}
     return rest, Doubts(doubted, parts)
 
 
@@ -103,8 +104,12 @@ def _of_key(contract: Contract, kinds: Mapping[str, str]) -> Iterator[str]:
 
 
 def _of_api(contract: Contract, kinds: Mapping[str, str]) -> Iterator[str]:
-    for fault in (contract.api or ApiAccess()).incomparable(kinds):
+    api = contract.api or ApiAccess()
+    for fault in api.incomparable(kinds):
         yield f"/api/filter_by: {fault}"
+    for name in dict.fromkeys([*api.filter_names, *api.columns]):
+        if re.search(r"[\[\],]", name):
+            yield f"/api: {name!r} has a bracket or a comma, which no parameter of the API can name"
 
 
 def _of_delete_flag(contract: Contract, kinds: Mapping[str, str], doubts: Doubts) -> Iterator[str]:
@@ -146,6 +151,13 @@ def _of_field(column: Column, written: FileFormat) -> str | None:
     if column.field is not None and isinstance(written, CsvFormat) and written.header is False:
         return 'the files have no header with names; write {"position": ...}'
     return None
+
+
+def _as_text(column: object) -> dict[str, Any]:
+    """A column of the same name, if it has a good one, that has no fault."""
+    is_quoted = isinstance(column, dict) and column.get("quoted") is True
+    name = quotable_column(_name(column)) if is_quoted else safe_column(_name(column))
+    return {"name": name, "quoted": is_quoted, "type": "text"}
 
 
 def _name(column: object) -> str:

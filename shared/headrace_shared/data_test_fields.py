@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from headrace_shared.column_references import is_quoted
 from headrace_shared.file_formats import Part
 from headrace_shared.identifiers import RULE, safe_column, safe_identifier, safe_schema
 
@@ -32,6 +33,8 @@ _LONGEST: Final = timedelta(days=36_525)
 
 
 def _column(name: str) -> str:
+    if is_quoted(name):
+        return name
     safe = safe_column(name)
     if safe is None:
         raise ValueError(f"{name!r} cannot be a column name; use {RULE}")

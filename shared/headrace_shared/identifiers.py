@@ -20,6 +20,12 @@ _SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 
 LINEAGE_COLUMN = "_drop_id"
 
+_MOST_BYTES = 63
+
+QUOTED_RULE = (
+    f"1 to {_MOST_BYTES} bytes without a NUL, and none of the names that Postgres and Headrace keep"
+)
+
 RULE = (
     "a letter or underscore, then letters, digits or underscores, at most 63 characters "
     "(upper case is lowered)"
@@ -45,6 +51,19 @@ def safe_schema(name: str) -> str | None:
     if lowered is None or lowered in _RESERVED_SCHEMAS or lowered.startswith("pg_"):
         return None
     return lowered
+
+
+LINE_COLUMN = "line number"
+"""Of rows that are staged for the tests of a contract."""
+
+
+def quotable_column(name: str) -> str | None:
+    """The name as it is, if Postgres takes it in quotes for a column, and neither Postgres nor
+    Headrace adds a column of this name by itself."""
+    size = len(name.encode(errors="replace"))
+    is_text = "\0" not in name and not any("\ud800" <= one <= "\udfff" for one in name)
+    is_free = name not in {*_SYSTEM_COLUMNS, LINEAGE_COLUMN, LINE_COLUMN}
+    return name if is_text and is_free and 0 < size <= _MOST_BYTES else None
 
 
 def safe_column(name: str) -> str | None:

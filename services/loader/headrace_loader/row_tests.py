@@ -27,10 +27,7 @@ from headrace_shared.data_tests import (
     Unique,
 )
 from headrace_shared.drop import Drop
-from headrace_shared.identifiers import LINEAGE_COLUMN
-
-LINE_COLUMN: Final = "line number"
-"""A name that no column of a user can have."""
+from headrace_shared.identifiers import LINE_COLUMN, LINEAGE_COLUMN
 
 RowTest = NotNull | Unique | AcceptedValues | Range | Length | Matches | References | Sql
 """The tests that single rows fail."""

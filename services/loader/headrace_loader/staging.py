@@ -18,15 +18,15 @@ from psycopg import AsyncConnection, sql
 
 from headrace_loader import in_place
 from headrace_loader.key_values import NO_EXTRAS, Extras
+from headrace_loader.sql_parameters import with_parameters
 from headrace_loader.sqlstate import copy_errors
 from headrace_shared.contract import Contract
 from headrace_shared.drop import Drop
-from headrace_shared.identifiers import LINEAGE_COLUMN
+from headrace_shared.identifiers import LINE_COLUMN, LINEAGE_COLUMN
 
 STAGED: Final = sql.Identifier("pg_temp", "staged")
 
-_LINE: Final = sql.Identifier("line number")
-"""A name that no column of a user can have."""
+_LINE: Final = sql.Identifier(LINE_COLUMN)
 
 _LINEAGE: Final = sql.Identifier(LINEAGE_COLUMN)
 
@@ -336,7 +336,10 @@ class Staging:
             statements.insert(0, self._update(within))
         with copy_errors():
             return sum(
-                [(await self._connection.execute(one, values)).rowcount for one in statements]
+                [
+                    (await self._connection.execute(with_parameters(one), values)).rowcount
+                    for one in statements
+                ]
             )
 
     async def note_removed(self, *, all_keys: bool) -> None:
@@ -449,7 +452,7 @@ class Staging:
         return sql.SQL("jsonb_build_array({})").format(sql.SQL(", ").join(parts))
 
     async def _execute(self, statement: sql.Composed) -> int:
-        cursor = await self._connection.execute(statement, self._values)
+        cursor = await self._connection.execute(with_parameters(statement), self._values)
         return cursor.rowcount
 
 
@@ -469,18 +472,19 @@ async def take_out(
         ", noted as (insert into headrace.removed_keys (db_name, table_name, key, drop_id) "
         "select distinct %(db_name)s, %(table_name)s, key, drop_id from gone)"
     )
+    statement = sql.SQL(
+        "with gone as (delete from {target} where {lineage} = any(%(drop_ids)s) "
+        "returning {lineage} as drop_id, {key} as key){charged}{noted} "
+        "select count(*) from gone"
+    ).format(
+        target=target.place.identifier,
+        lineage=_LINEAGE,
+        key=key,
+        charged=_charged(target.place),
+        noted=noted if upserts and target.contract.primary_key else sql.SQL(""),
+    )
     cursor = await connection.execute(
-        sql.SQL(
-            "with gone as (delete from {target} where {lineage} = any(%(drop_ids)s) "
-            "returning {lineage} as drop_id, {key} as key){charged}{noted} "
-            "select count(*) from gone"
-        ).format(
-            target=target.place.identifier,
-            lineage=_LINEAGE,
-            key=key,
-            charged=_charged(target.place),
-            noted=noted if upserts and target.contract.primary_key else sql.SQL(""),
-        ),
+        with_parameters(statement),
         {
             "drop_ids": list(drop_ids),
             "db_name": target.place.db_name,

@@ -16,7 +16,7 @@ from headrace_shared.drop import Drop
 from headrace_shared.evolution import Fill, Reshape, TableColumn
 from headrace_shared.identifiers import (
     LINEAGE_COLUMN,
-    safe_column,
+    quotable_column,
     safe_identifier,
     safe_schema,
 )
@@ -235,10 +235,9 @@ def _index_name(table: str, purpose: str) -> str:
 
 
 def _definition(name: str, column: TableColumn) -> sql.Composed:
-    safe = safe_column(name)
-    if safe is None:
+    if quotable_column(name) is None:
         raise ValueError(f"{name!r} is not a safe column name")
     kind = canonical_type(column.type)
     null = sql.SQL("") if column.nullable else sql.SQL(" not null")
     # The type is one of an allow-list's own spellings, never the user's text.
-    return sql.SQL("{} {}{}").format(sql.Identifier(safe), sql.SQL(kind), null)
+    return sql.SQL("{} {}{}").format(sql.Identifier(name), sql.SQL(kind), null)

@@ -11,12 +11,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from headrace_shared.api_access import ApiAccess
+from headrace_shared.column_references import quoted_columns, quoted_names
 from headrace_shared.column_types import is_further
 from headrace_shared.contract import Contract
 from headrace_shared.identifiers import LINEAGE_COLUMN
 
 NUMBERS: Final = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision"})
-_OF_A_COLUMN: Final = ("name", "type", "nullable")
+_OF_A_COLUMN: Final = ("quoted", "name", "type", "nullable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ def open_table(
     """
     if stored.get("api") is None:
         return None
-    api = ApiAccess.model_validate(stored["api"])
+    with quoted_columns(quoted_names(stored)):
+        api = ApiAccess.model_validate(stored["api"])
     if not api.shown:
         return None
     contract = Contract.model_validate(

@@ -199,7 +199,7 @@ def _select(
 
 def _shown(columns: Sequence[OpenColumn]) -> sql.Composed:
     cells = sql.SQL(", ").join(
-        sql.SQL("{} as {}").format(_cell(column, _IN_JSON, _AS_IT_IS), sql.Identifier(column.name))
+        sql.SQL("{} as {}").format(_cell(column, _IN_JSON, _AS_IT_IS), _quoted(column.name))
         for column in columns
     )
     return sql.SQL(" cross join lateral (select {}) as shown").format(cells)
@@ -268,8 +268,13 @@ def _cell(column: OpenColumn, ways: Mapping[str, sql.SQL], otherwise: sql.SQL) -
     return ways.get(column.kind, otherwise).format(_name(column))
 
 
-def _name(column: OpenColumn) -> sql.Identifier:
-    return sql.Identifier("t", column.name)
+def _name(column: OpenColumn) -> sql.SQL:
+    return _quoted("t", column.name)
+
+
+def _quoted(*names: str) -> sql.SQL:
+    """A name in a statement with parameters, where a percent sign begins a placeholder."""
+    return sql.SQL(sql.Identifier(*names).as_string().replace("%", "%%"))
 
 
 def _table(table: OpenTable) -> sql.Identifier:

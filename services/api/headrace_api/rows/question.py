@@ -162,7 +162,8 @@ def _columns(wanted: str | None, table: OpenTable) -> tuple[OpenColumn, ...]:
     if wanted is None:
         return table.shown
     there_are = {column.name: column for column in (*table.shown, LINEAGE)}
-    names = [name.strip().lower() for name in wanted.split(",")]
+    parts = [part.strip() for part in wanted.split(",")]
+    names = [part if part in there_are else part.lower() for part in parts]
     for place, name in enumerate(names):
         if name not in there_are or name in names[:place]:
             raise invalid_parameter(
