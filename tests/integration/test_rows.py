@@ -204,6 +204,28 @@ async def test_rows_of_a_user_are_found_and_nothing_else_is_shown(api: Warehouse
     ]
 
 
+async def test_columns_of_any_name(api: Warehouse) -> None:
+    names = ["Order ID", "100 %", 'say "{hi}"', "%(limit)s"]
+    columns = [{"name": name, "type": "integer", "quoted": True} for name in names]
+    opened = {"filter_by": [{"column": names[0], "range": True}, *names[1:]], "columns": names}
+    await api.contract({"columns": columns, "primary_key": names[:2], "api": opened}, "odd")
+    await api.connection.execute("insert into dev.odd values (1, 2, 3, 4), (5, 6, 7, null)")
+    path = ROWS.replace("users", "odd")
+    first, second = (zip_of(names, row) for row in ((1, 2, 3, 4), (5, 6, 7, None)))
+    assert await api.items(path) == [first, second]
+    assert await api.lines(path, **{"100 %": "2", "Order ID[lt]": "3"}) == [first]
+    assert await api.items(path, **{"%(limit)s[null]": "true"}) == [second]
+    assert await api.items(path, columns='say "{hi}"', **{"Order ID": "5"}) == [{names[2]: 7}]
+    assert (await api.table(path))[0] == names
+    answer = await api.client.get(path, params={"limit": "1"})
+    more = {"cursor": answer.json()["next_cursor"]}
+    assert await api.items(path, **more) == [second]
+
+
+def zip_of(names: list[str], row: tuple[int | None, ...]) -> dict[str, int | None]:
+    return dict(zip(names, row, strict=True))
+
+
 async def test_ranges_and_nulls(api: Warehouse) -> None:
     await api.contract(USERS)
     await api.users(*((f"u{age}", age, FIRST) for age in range(5)), (None, None, None))
