@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import struct
+import uuid
 from typing import Any
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -433,3 +438,123 @@ def _kept(road: Road, drop: Drop) -> tuple[dict[str, Any], list[dict[str, Any]]]
     )["Body"].read()
     about, *records = map(json.loads, gzip.decompress(body).decode().splitlines())
     return about, records
+
+
+def parquet(table: pa.Table, **options: Any) -> bytes:
+    out = io.BytesIO()
+    pa.parquet.write_table(table, out, **options)
+    return out.getvalue()
+
+
+def arrow(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    with pa.ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table)
+    return out.getvalue()
+
+
+MOMENTS = {
+    "0001-01-01 00:00:00": -62_135_596_800,
+    "1676-12-31 00:00:00": -9_246_182_400,
+    "1969-12-31 23:59:59": -1,
+    "2262-12-31 00:00:00": 9_246_096_000,
+    "9999-12-31 23:59:59": 253_402_300_799,
+    "10000-01-01 00:00:00": 253_402_300_800,
+    "0001-12-31 00:00:00 BC": -62_135_683_200,
+    "293997-10-02 00:00:00": 9_215_505_734_400,
+}
+
+
+@pytest.mark.parametrize("unit", ["int96", "s", "ms", "us"])
+@pytest.mark.parametrize("zone", [None, "UTC"])
+async def test_moment_of_any_year_is_loaded_as_it_is(
+    road: Road, unit: str, zone: str | None
+) -> None:
+    kind = "timestamp" if zone is None else "timestamptz"
+    await road.contract(columns=[{"name": "ts", "type": kind}], on_bad_rows=ASIDE)
+    far = unit != "int96"
+    known = {text: at for text, at in MOMENTS.items() if far or 1600 < int(text[:4]) < 9000}
+    seconds = pa.array([*known.values(), None], pa.int64())
+    stamp = pa.timestamp("s" if unit == "int96" else unit, zone)
+    moments = seconds.cast(pa.timestamp("s", zone)).cast(stamp)
+    if unit == "int96":
+        body = parquet(pa.table({"ts": moments}), use_deprecated_int96_timestamps=True)
+    else:
+        body = arrow(pa.table({"ts": moments}))
+    outcome = await load(road, body, "a.parquet")
+    assert isinstance(outcome, Loaded), outcome
+    shown = [text.replace(" BC", "+00 BC") if zone else text for text in known]
+    shown = [text if "BC" in text or not zone else f"{text}+00" for text in shown]
+    assert {row[0] for row in rows(road)} == {*shown, None}
+
+
+INT96_OF_SPARK = (
+    # A file of one column of INT96, written by hand: no writer in Python makes such values.
+    [("9999-12-31 23:59:59.999999", 5_373_484, 86_399_999_999_000)],
+    [("0001-01-01 00:00:00", 1_721_426, 0), ("2026-01-01 00:00:00.123457", 2_461_042, 123_456_789)],
+)
+
+
+@pytest.mark.parametrize("days", INT96_OF_SPARK)
+async def test_int96_beyond_nanoseconds_is_loaded_as_it_is(
+    road: Road, days: list[tuple[str, int, int]]
+) -> None:
+    await road.contract(columns=[{"name": "ts", "type": "timestamp"}])
+    moments = pa.array([0] * len(days), pa.timestamp("ns"))
+    body = parquet(
+        pa.table({"ts": moments}),
+        use_deprecated_int96_timestamps=True,
+        compression="none",
+        use_dictionary=False,
+        write_statistics=False,
+    )
+    zero = struct.pack("<qi", 0, 2_440_588)
+    real = b"".join(struct.pack("<qi", nanoseconds, day) for _, day, nanoseconds in days)
+    assert body.count(zero * len(days)) == 1
+    outcome = await load(road, body.replace(zero * len(days), real), "a.parquet")
+    assert isinstance(outcome, Loaded), outcome
+    assert rows(road) == sorted((text,) for text, _, _ in days)
+
+
+async def test_values_of_parquet_are_loaded_as_they_are_or_named(road: Road) -> None:
+    columns = [
+        ONE,
+        {"name": "u", "type": "uuid"},
+        {"name": "raw", "type": "uuid"},
+        {"name": "t", "type": "text"},
+        {"name": "j", "type": "jsonb"},
+        {"name": "big", "type": "double precision"},
+        {"name": "d", "type": "date"},
+    ]
+    await road.contract(columns=columns, on_bad_rows=ASIDE)
+    ids = [bytes(15) + bytes([n]) for n in range(4)]
+    table = pa.table(
+        {
+            "id": pa.array([0, 1, 2, 3], pa.int32()),
+            "u": pa.ExtensionArray.from_storage(pa.uuid(), pa.array(ids, pa.binary(16))),
+            "raw": pa.array([*ids[:3], None], pa.binary(16)),
+            "t": pa.array([b"ok", b"\xff,", b"a", b"b"]),
+            "j": pa.array([[1.5], [1.5], [None, float("nan")], [1.0]]),
+            "big": pa.array([1e15, 1.0, 2.0, 1234567890123456768.0]),
+            "d": pa.array([0, 1, 2, 2**31 - 1], pa.date32()),
+        }
+    )
+    for number, body in enumerate((parquet(table), arrow(table))):
+        outcome = await load(road, body, f"{number}.parquet")
+        assert isinstance(outcome, Loaded), outcome
+        assert codes(outcome) == [(2, "t", "bad_encoding"), (3, "j", "type"), (4, "d", "range")]
+    first = ("0", f"{uuid.UUID(bytes=ids[0])}", f"{uuid.UUID(bytes=ids[0])}", "ok", "[1.5]")
+    assert rows(road) == [(*first, "1e+15", "1970-01-01")] * 2
+
+
+async def test_zone_of_parquet_is_not_lost(road: Road) -> None:
+    columns = [{"name": "a", "type": "timestamptz"}, {"name": "b", "type": "timestamp"}]
+    await road.contract(columns=columns, on_bad_rows=ASIDE)
+    moments = pa.array([1_767_268_800], pa.timestamp("s"))
+    for zone, values in (("UTC", "b"), ("America/New_York", None)):
+        table = pa.table({name: moments.cast(pa.timestamp("us", zone)) for name in "ab"})
+        outcome = await load(road, parquet(table), "a.parquet")
+        assert isinstance(outcome, Loaded) == (values is not None)
+        if values is None:
+            assert codes(outcome) == [(1, "b", "lossy")]
+    assert rows(road) == [("2026-01-01 12:00:00+00", "2026-01-01 12:00:00")]

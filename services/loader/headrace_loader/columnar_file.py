@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from headrace_loader.spooling import spooled
+from headrace_shared.contract import Contract
 from headrace_shared.errors import HeadraceError, PermanentError, TransientError
 from headrace_shared.reasons import Reason
 
@@ -25,13 +26,16 @@ class ReaderError(HeadraceError):
 
 
 @asynccontextmanager
-async def as_csv(blocks: AsyncIterator[bytes], kind: str) -> AsyncIterator[AsyncIterator[bytes]]:
+async def as_csv(
+    blocks: AsyncIterator[bytes], kind: str, contract: Contract
+) -> AsyncIterator[AsyncIterator[bytes]]:
     """The file as CSV with a header.
 
     It is kept in a temporary file meanwhile: what a columnar file is it says at its end.
 
     Args:
         kind: `parquet` or `arrow`.
+        contract: what its values are for.
 
     Raises:
         PermanentError: while it is read: the file cannot be read.
@@ -41,9 +45,12 @@ async def as_csv(blocks: AsyncIterator[bytes], kind: str) -> AsyncIterator[Async
     async with spooled(blocks) as path:
         reader = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "headrace_loader.columnar", kind, path,
-            stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE,
+            stdin=PIPE, stdout=PIPE, stderr=PIPE,
         )  # fmt: skip
         try:
+            assert reader.stdin is not None
+            reader.stdin.write(contract.model_dump_json().encode())
+            reader.stdin.close()
             yield _told(reader, kind)
         finally:
             with suppress(ProcessLookupError):

@@ -200,7 +200,7 @@ async def open_sheet(
     elif kind in (Kind.CSV, Kind.PLAIN_CSV):
         yield await _csv(whole, written, contract, in_key, has_lines=True)
     else:
-        async with as_csv(whole, kind) as converted:
+        async with as_csv(whole, kind, contract) as converted:
             yield await _csv(converted, written, contract, in_key, has_lines=False)
 
 

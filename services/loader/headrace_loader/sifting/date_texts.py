@@ -40,7 +40,7 @@ _MONTH: Final = (
     "sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
 )
 _WEEKDAY: Final = "(?:(?:mon|tues?|wed(?:s|nes)?|thur?s?|fri|sat(?:ur)?|sun)(?:day)?[,.]?\\s+)?"
-_YEAR: Final = r"\d{3,6}"
+_YEAR: Final = r"\d{3,12}"
 _DAY: Final = "|".join(
     (
         rf"{_YEAR}-\d\d?-\d\d?",
