@@ -7,6 +7,7 @@ import io
 import json
 import struct
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -146,10 +147,8 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("column_type", "form"),
-    [(kind, form) for kind in VALUES for form in FORMS if (kind, form) != ("bigint", "csv")],
-)
+@pytest.mark.parametrize("column_type", VALUES)
+@pytest.mark.parametrize("form", FORMS)
 async def test_text_is_its_value_or_its_row_is_named(
     road: Road, column_type: str, form: str
 ) -> None:
@@ -558,3 +557,51 @@ async def test_zone_of_parquet_is_not_lost(road: Road) -> None:
         if values is None:
             assert codes(outcome) == [(1, "b", "lossy")]
     assert rows(road) == [("2026-01-01 12:00:00+00", "2026-01-01 12:00:00")]
+
+
+@pytest.mark.parametrize("mode", ["reject", "quarantine"])
+async def test_whole_numbers_written_as_fractions_are_whole_numbers(road: Road, mode: str) -> None:
+    columns = [ONE, {"name": "n", "type": "bigint"}, {"name": "t", "type": "text"}]
+    await road.contract(columns=columns, on_bad_rows={"mode": mode})
+    body = 'id,n,t\n1.0,1.0,1.0\n2.0,,"a\nb"\n"3.0",1e15,"x,y"\n4,9007199254740993.00,\n'
+    outcome = await load(road, body, "a.csv")
+    assert isinstance(outcome, Loaded), outcome
+    assert rows(road) == [
+        ("1", "1", "1.0"),
+        ("2", None, "a\nb"),
+        ("3", "1000000000000000", "x,y"),
+        ("4", "9007199254740993", None),
+    ]
+
+
+async def test_fraction_of_a_whole_number_column_is_named_at_its_line(road: Road) -> None:
+    columns = [ONE, {"name": "n", "type": "smallint"}]
+    written = {"decimal": ",", "delimiter": ";"}
+    await road.contract(columns=columns, format=written, on_bad_rows=ASIDE)
+    body = "id;n\n1;1,0\n2;1,5\n3;40000,0\n4;-2,00\n"
+    outcome = await load(road, body, "a.csv")
+    assert isinstance(outcome, Loaded), outcome
+    assert codes(outcome) == [(2, "n", "type"), (3, "n", "range")]
+    assert rows(road) == [("1", "1"), ("4", "-2")]
+
+
+async def test_whole_doubles_of_parquet_are_whole_numbers(road: Road) -> None:
+    columns = [ONE, {"name": "n", "type": "bigint"}]
+    await road.contract(columns=columns, on_bad_rows=ASIDE)
+    table = pa.table(
+        {
+            "id": pa.array([1.0, 2.0, None, 4.0, 5.0]),
+            "n": pa.array([1e15, 2.0**53, 1234567890123456768.0, 0.5, 1e19]),
+        }
+    )
+    decimals = pa.table({"id": pa.array([Decimal("6.00")]), "n": pa.array([Decimal("3.00")])})
+    outcome = await load(road, parquet(table), "a.parquet")
+    assert isinstance(outcome, Loaded), outcome
+    assert codes(outcome) == [(4, "n", "type"), (5, "n", "range")]
+    assert isinstance(await load(road, parquet(decimals), "b.parquet"), Loaded)
+    assert rows(road) == [
+        ("1", "1000000000000000"),
+        ("2", "9007199254740992"),
+        ("6", "3"),
+        (None, "1234567890123456768"),
+    ]

@@ -13,6 +13,7 @@ from typing import Final
 from babel import Locale, UnknownLocaleError
 from babel.dates import get_month_names
 
+from headrace_loader.sifting.whole_numbers import is_integer, whole
 from headrace_shared.column_types import is_further
 from headrace_shared.contract import Column
 from headrace_shared.file_formats import CsvFormat, FileFormat, LocalFormat
@@ -36,7 +37,8 @@ def converters_of(columns: Sequence[Column], written: FileFormat) -> Mapping[int
         if column.formats:
             found[place] = _of_times(column)
         elif isinstance(written, CsvFormat) and _has_marks(written) and _is_number(column):
-            found[place] = _of_numbers(written.decimal, written.thousands)
+            convert = _of_numbers(written.decimal, written.thousands)
+            found[place] = _whole_of(convert) if is_integer(column) else convert
     return found
 
 
@@ -54,10 +56,10 @@ def _is_number(column: Column) -> bool:
 
 
 def _of_numbers(decimal: str, thousands: str | None) -> Converter:
-    whole = r"\d+"
+    digits = r"\d+"
     if thousands is not None:
-        whole = rf"(?:\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+|\d+)"
-    pattern = re.compile(rf"\s*[+-]?{whole}(?:{re.escape(decimal)}\d*)?(?:[eE][+-]?\d+)?\s*")
+        digits = rf"(?:\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+|\d+)"
+    pattern = re.compile(rf"\s*[+-]?{digits}(?:{re.escape(decimal)}\d*)?(?:[eE][+-]?\d+)?\s*")
     example = f"1{thousands or ''}234{decimal}5"
 
     def convert(text: str) -> str:
@@ -67,6 +69,10 @@ def _of_numbers(decimal: str, thousands: str | None) -> Converter:
         return plain.replace(decimal, ".")
 
     return convert
+
+
+def _whole_of(convert: Converter) -> Converter:
+    return lambda text: whole(convert(text))
 
 
 def _of_times(column: Column) -> Converter:

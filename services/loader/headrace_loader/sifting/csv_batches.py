@@ -19,6 +19,7 @@ from headrace_loader.csv_fields import value_of
 from headrace_loader.header_lines import HeaderLines
 from headrace_loader.sifting.batches import BadRecord, Fault, Fields, Record
 from headrace_loader.sifting.date_columns import unclear
+from headrace_loader.sifting.number_columns import has_fractions
 from headrace_loader.sifting.quoting import Indices
 from headrace_loader.sifting.rewriting import (
     Layout,
@@ -50,6 +51,8 @@ class CsvBatch:
     def __init__(
         self, layout: Layout, records: Records, before: _Before, repeated: HeaderLines | None
     ) -> None:
+        if has_fractions(records, layout.integers, len(layout.columns)):
+            layout = layout.with_whole_numbers
         self._layout = layout
         self._records = records
         self._before = before

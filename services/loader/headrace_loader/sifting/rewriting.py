@@ -4,7 +4,8 @@ other fields stay the bytes that they are. Without I/O."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -14,13 +15,14 @@ from headrace_loader.sifting.converting import Converter
 from headrace_loader.sifting.date_texts import TextCheck
 from headrace_loader.sifting.quoting import Indices
 from headrace_loader.sifting.structure import Records
+from headrace_loader.sifting.whole_numbers import is_integer, whole
 from headrace_loader.sqlstate import shortened
 from headrace_loader.text_decoding import UTF_8, SourceEncoding
 from headrace_shared.contract import Column
 from headrace_shared.file_formats import CsvFormat
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """What the records of a file have to look like.
 
@@ -42,6 +44,18 @@ class Layout:
     leading: int = 0
     header: tuple[str, ...] | None = None
     source: SourceEncoding = UTF_8
+
+    @cached_property
+    def with_whole_numbers(self) -> Layout:
+        """The layout of records with whole numbers that are not written in digits alone."""
+        wholes = {place: whole for place in self.integers if place not in self.converters}
+        converters = dict(sorted({**self.converters, **wholes}.items()))
+        return replace(self, converters=converters)
+
+    @cached_property
+    def integers(self) -> tuple[int, ...]:
+        """The places of the columns with whole numbers."""
+        return tuple(place for place, one in enumerate(self.columns) if is_integer(one))
 
 
 class RecordFields:
