@@ -1,4 +1,4 @@
-"""boto3's errors as the commands tell them, for the bus and the queues."""
+"""boto3's errors as the commands report them, for the bus, the queues and objects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _DENIED: Final = frozenset(
 )
 _MISSING: Final = frozenset(
     {
+        "404",
         "AWS.SimpleQueueService.NonExistentQueue",
+        "NoSuchBucket",
+        "NoSuchKey",
         "QueueDoesNotExist",
         "ResourceNotFoundException",
     }
@@ -37,7 +40,7 @@ def told_aws_errors(where: str, *, right: str, named_by: str) -> Iterator[None]:
     """Raises in place of boto3's errors those that tell a user what to do.
 
     Args:
-        where: the queue or the bus that is spoken to.
+        where: the queue, the bus or the object that is spoken to.
         right: the IAM action that it takes (`sqs:ReceiveMessage`).
         named_by: the option or variable that names it otherwise.
     """

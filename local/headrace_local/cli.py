@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "drop": _Command("drop_command", "Drop files into the lake and follow them to their end."),
     "status": _Command("query_commands", "Show the latest drops and the tables."),
     "show": _Command("query_commands", "Show the whole story of one drop."),
+    "check": _Command("check_command", "Check a file against a contract; nothing is changed."),
     "contract": _Command("contract_command", "Check a contract, or infer one from a file."),
     "verify": _Command("verify_command", "Compare lake, ledger, log and tables; repair."),
     "backfill": _Command("backfill_command", "Load what was in the bucket before Headrace was."),

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from headrace_loader.columns import columns_of_file, unfilled
 from headrace_loader.key_values import values_in_key
 from headrace_loader.kinds import HEAD_BYTES, Kind, is_called_csv, kind_of
-from headrace_loader.lake import S3Lake
+from headrace_loader.lake import Lake
 from headrace_loader.outcomes import Loaded
 from headrace_loader.pace import Verdict
 from headrace_loader.plain_csv import PlainFile, plain_file
@@ -63,7 +63,7 @@ class Batches:
     """
 
     def __init__(
-        self, lake: S3Lake, warehouse: PostgresWarehouse, *, transactions: int, room: Room
+        self, lake: Lake, warehouse: PostgresWarehouse, *, transactions: int, room: Room
     ) -> None:
         self._lake = lake
         self._warehouse = warehouse

@@ -9,13 +9,13 @@ from typing import Final, Protocol
 
 from headrace_loader.columns import unfilled
 from headrace_loader.key_values import Extras
-from headrace_loader.lake import S3Lake
+from headrace_loader.lake import Lake
 from headrace_loader.plain_dates import with_clear_dates
 from headrace_loader.sheets import CsvSheet, JsonSheet, Sheet, open_sheet
 from headrace_loader.sifting.batches import BadRecord, Batch, Record
 from headrace_loader.sifting.copying import loaded_records
 from headrace_loader.sifting.faults import with_empty_explained
-from headrace_loader.sifting.quarantine import Quarantine
+from headrace_loader.sifting.quarantine import BadRowsKeeper
 from headrace_loader.sifting.verdict import Found, refusal
 from headrace_loader.transaction import LoadTransaction
 from headrace_loader.unpacking import DEFAULT_LIMITS, UnpackLimits
@@ -201,8 +201,8 @@ class Files:
 
     def __init__(
         self,
-        lake: S3Lake,
-        quarantine: Quarantine | None,
+        lake: Lake,
+        quarantine: BadRowsKeeper | None,
         limits: FileLimits = DEFAULT_FILE_LIMITS,
     ) -> None:
         self.lake = lake

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -27,6 +27,13 @@ _GONE: Final = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "
 _OTHER_ETAG: Final = frozenset({"412", "PreconditionFailed"})
 
 Blocks = AsyncIterator[bytes]
+
+
+class Lake(Protocol):
+    """Where the files of drops are."""
+
+    def open(self, drop: Drop) -> AbstractAsyncContextManager[Blocks]:
+        """The bytes of a drop's file as blocks of at most 256 KiB."""
 
 
 class S3Lake:

@@ -10,7 +10,7 @@ import base64
 import gzip
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from headrace_loader.sifting.batches import BadRecord
 from headrace_shared.aws import transient_aws_errors
@@ -20,6 +20,21 @@ from headrace_shared.text_encodings import encoded, marked
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
+
+
+class BadRowsKeeper(Protocol):
+    """Keeps the bad rows of drops."""
+
+    async def keep(
+        self,
+        drop: Drop,
+        bad: Iterable[BadRecord],
+        *,
+        header: str | None,
+        encoding: str,
+        set_aside: bool,
+    ) -> None:
+        """See `Quarantine.keep`."""
 
 
 class Quarantine:
