@@ -13,7 +13,7 @@ from rich.text import Text
 
 from headrace_local import console
 from headrace_local.api_client import ApiClient
-from headrace_local.dry_runs import DryRun, dry_run
+from headrace_local.dry_runs import DryRun, dry_runs
 from headrace_local.errors import UserError
 from headrace_local.figures import count
 from headrace_local.local_copy import local_copy
@@ -58,7 +58,7 @@ def check(
     """
     document = _contract(contract, against, api_url)
     with local_copy(file) as path:
-        found = dry_run(document, path)
+        (found,) = dry_runs(document, [path])
     if as_json:
         console.out().print(Text(json.dumps(_as_json(found), ensure_ascii=False)), soft_wrap=True)
     else:

@@ -1,10 +1,8 @@
-"""`headrace contract`: checks one before it is dropped, or suggests one for a file."""
+"""`headrace contract`: checks one before it is dropped, or infers one from files."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -15,7 +13,8 @@ from rich.text import Text
 
 from headrace_local import console
 from headrace_local.api_client import ApiClient
-from headrace_local.errors import PlatformError, UserError
+from headrace_local.errors import UserError
+from headrace_local.inferring import infer
 from headrace_local.runs import table_named
 from headrace_local.target import API_VARIABLE, find_api
 from headrace_shared.contract import Contract, ContractError, read_contract
@@ -35,17 +34,30 @@ def contract(
     task: Annotated[
         Task,
         typer.Argument(
-            help="check: tell every fault, and what it would change. "
-            "infer: print the contract that a CSV file suggests.",
+            help="check: report every fault, and what it would change. "
+            "infer: print the contract that files suggest.",
             show_default=False,
         ),
     ],
-    file: Annotated[Path, typer.Argument(help="The document; the CSV file.", show_default=False)],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="The contract; or files of one table, here or s3://bucket/key.",
+            show_default=False,
+        ),
+    ],
     *,
     against: Annotated[
         str | None,
         typer.Option(help="The table that it is meant for: dev.users. Says what would change."),
     ] = None,
+    tight: Annotated[
+        bool,
+        typer.Option(
+            "--tight", help="Infer the smallest types, and no nulls where the files have none."
+        ),
+    ] = False,
     api_url: Annotated[
         str | None, typer.Option("--api-url", help="Where the API is.", envvar=API_VARIABLE)
     ] = None,
@@ -53,18 +65,26 @@ def contract(
         bool, typer.Option("--json", help="The outcome as one JSON object.")
     ] = False,
 ) -> None:
-    """Check a contract before it is dropped, or infer one from a file; nothing is changed.
+    """Check a contract before it is dropped, or infer one from files; nothing is changed.
 
-    Exit status: 0 if it is good, 1 if it is not one or would be refused, 2 for a mistake in the
-    call.
+    Exit status: 0 if it is good, 1 if it is not one, would be refused, or does not take every row
+    of the files that it was inferred from; 2 for a mistake in the call.
 
     headrace contract infer users.csv > contract.json
 
     headrace contract check contract.json --against dev.users
     """
     if task is Task.INFER:
-        _infer(file)
+        infer(files, tight=tight)
         return
+    if len(files) != 1:
+        raise UserError(
+            "One contract is checked at a time.", " ".join(files), "Name one file, JSON or YAML."
+        )
+    _check(Path(files[0]), against, api_url, as_json=as_json)
+
+
+def _check(file: Path, against: str | None, api_url: str | None, *, as_json: bool) -> None:
     try:
         wanted = read_contract(_content(file))
     except ContractError as error:
@@ -77,26 +97,6 @@ def contract(
         told |= {"table": against, "changes": list(verdict.changes), "refused": refused}
     _tell(told, as_json=as_json, file=file)
     raise typer.Exit(1 if told.get("refused") else 0)
-
-
-def _infer(file: Path) -> None:
-    """The document goes to the standard output, what is not sure to the standard error."""
-    done = subprocess.run(
-        [sys.executable, "-m", "headrace_loader.inference", str(file)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if not done.stdout:
-        raise PlatformError(
-            "The inference ended without an answer.", str(file), done.stderr.strip()[-500:]
-        )
-    answer = json.loads(done.stdout)
-    if "document" not in answer:
-        raise UserError(answer["what"], str(file), answer["remedy"])
-    console.out().print(Text(json.dumps(answer["document"], indent=2)), soft_wrap=True)
-    for doubt in answer["unsure"]:
-        console.err().print(Text(f"unsure: {doubt}"), soft_wrap=True)
 
 
 def _verdict(wanted: Contract, table: str, api_url: str | None) -> Verdict:
@@ -114,7 +114,7 @@ def _content(file: Path) -> bytes:
         raise UserError(
             f"The contract cannot be read: {error.strerror}.",
             str(file),
-            "Name a JSON file; docs/contracts.md shows one.",
+            "Name a JSON or YAML file; docs/contracts.md shows one.",
         ) from None
 
 

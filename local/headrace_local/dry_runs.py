@@ -36,36 +36,43 @@ class DryRun:
     not_run: Sequence[str]
 
 
-def dry_run(contract: Mapping[str, Any], path: Path) -> DryRun:
-    """Loads a file under a contract, as the loader would, where nothing of it stays.
+def dry_runs(contract: Mapping[str, Any], paths: Sequence[Path]) -> list[DryRun]:
+    """Loads files under a contract, as the loader would, each alone, where nothing of them stays.
 
     Args:
         contract: its document, a valid one.
-        path: its name is that which the file has in the lake.
+        paths: their names are those that the files have in the lake.
 
     Raises:
         PlatformError: Postgres or the loader cannot be run here.
     """
-    return asyncio.run(_dry_run(contract, path))
+    return asyncio.run(_dry_runs(contract, paths))
 
 
-async def _dry_run(contract: Mapping[str, Any], path: Path) -> DryRun:
+async def _dry_runs(contract: Mapping[str, Any], paths: Sequence[Path]) -> list[DryRun]:
     async with scratch_warehouse() as dsn:
-        asked = {"dsn": dsn, "contract": contract, "path": str(path), "name": path.name}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "headrace_loader.dry_run",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        try:
-            out, err = await process.communicate(json.dumps(asked).encode())
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+        return [
+            await _dry_run(dsn, contract, path, f"file_{number}")
+            for number, path in enumerate(paths, 1)
+        ]
+
+
+async def _dry_run(dsn: str, contract: Mapping[str, Any], path: Path, table: str) -> DryRun:
+    asked = {"dsn": dsn, "contract": contract, "path": str(path), "table": table}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "headrace_loader.dry_run",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        out, err = await process.communicate(json.dumps(asked).encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     if process.returncode:
         words = err.decode(errors="replace").strip()[-500:]
         raise PlatformError("The dry run ended without an answer.", str(path), words)

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace_loader.inference.profiling import profile_of
-from headrace_loader.inference.sampling import sample_of
-from headrace_loader.inference.suggesting import Inferred, inferred
+from headrace_loader.inference.inferring import infer
 from headrace_loader.outcomes import Applied, Loaded
 from tests.road import Road
 
@@ -28,29 +26,29 @@ FILES = {
     "tabs.csv": b"id\tflag\tn\n1\ttrue\tNULL\n2\tf\t7\n",
     "types.csv": b'u,j,t,z\n5f2b1c1e-0000-4000-8000-000000000001,"{""a"": 1}",10:00,'
     b"2026-01-31T10:00+01:00\n,[],,\n",
+    "german.csv": b"shop;umsatz;datum\nA;1.234,50;31.12.2025\nB;99,00;01.01.2026\n",
+    "american.csv": b'id,when,sum\n1,01/31/2026 10:15 PM,"1,234.50"\n2,12/01/2026 01:00 AM,2.5\n',
+    "quoted.csv": b'"id","n","d"\n"1","",""\n"2","7","2026-01-01"\n',
+    "names.csv": b'"",First Name,n,n,\xc3\xa9\n1,a,2,3,x\n2,b,3,4,y\n',
 }
-
-
-def infer(path: Path, content: bytes) -> tuple[str, Inferred]:
-    path.write_bytes(content)
-    with sample_of(path) as sample:
-        plain, profile = sample.path.read_text(), profile_of(sample)
-        found = inferred(profile, sample.encoding, guessed=sample.guessed, whole=sample.whole)
-    return plain, found
 
 
 async def loads(road: Road, name: str, content: bytes, folder: Path) -> tuple[int, int]:
     """Rows of the file, by Python's own reader, and rows loaded."""
-    plain, found = infer(folder / name, content)
+    path = folder / name
+    path.write_bytes(content)
+    found = infer([(path, name)])
     table = f"t{abs(hash(name))}"
     document = json.dumps(found.document)
     applied = await road.load(f"dev/schema/{table}/contract.json", document)
     assert isinstance(applied, Applied), applied
     outcome = await road.load(f"dev/append/{table}/{name}", content)
     assert isinstance(outcome, Loaded), (outcome, document)
-    delimiter = found.document.get("format", {}).get("delimiter", ",")
-    rows = list(csv.reader(io.StringIO(plain, newline=""), delimiter=delimiter))
-    return len(rows) - 1, outcome.rows
+    form = found.document.get("format", {})
+    plain = gzip.decompress(content) if name.endswith(".gz") else content
+    text = plain.decode(form.get("encoding", "utf-8"))
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=form.get("delimiter", ","))
+    return len(list(rows)) - 1, outcome.rows
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -8,37 +8,41 @@ import json
 import lzma
 import zipfile
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
 import pytest
 import zstandard
 
+from headrace_loader.inference import inferring
 from headrace_loader.inference.errors import InferenceError
-from headrace_loader.inference.profiling import profile_of
-from headrace_loader.inference.sampling import sample_of
-from headrace_loader.inference.suggesting import Inferred, inferred
-from headrace_loader.own_contracts import widened
+from headrace_loader.inference.forms import times
+from headrace_loader.inference.suggesting import Inferred
 from headrace_local.cli import run
+from headrace_shared.contract import read_contract
 
 TEXT = "id,name\n1,Jürgen\n2,Köln\n"
 
 
-def infer(path: Path, most_bytes: int = 2**20) -> Inferred:
-    with sample_of(path, most_bytes) as sample:
-        profile = profile_of(sample)
-        return inferred(profile, sample.encoding, guessed=sample.guessed, whole=sample.whole)
+def infer(*paths: Path, **options: Any) -> Inferred:
+    return inferring.infer([(path, path.name) for path in paths], **options)
 
 
-def of_text(folder: Path, text: str | bytes, name: str = "a.csv") -> Inferred:
+def of_text(folder: Path, text: str | bytes, name: str = "a.csv", **options: Any) -> Inferred:
     path = folder / name
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return infer(path)
+    found = infer(path, **options)
+    read_contract(json.dumps(found.document).encode())
+    return found
 
 
-def column(folder: Path, values: Sequence[str]) -> dict[str, Any]:
+def column(folder: Path, values: Sequence[str], **options: Any) -> dict[str, Any]:
     rows = "".join(f"{number},{value}\n" for number, value in enumerate(values))
-    found: dict[str, Any] = of_text(folder, f"id,v\n{rows}").document["columns"][1]
+    found: dict[str, Any] = of_text(folder, f"a,v\n{rows}", **options).document["columns"][1]
     return found
 
 
@@ -61,10 +65,65 @@ TYPES = {
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_smallest_type_that_holds_every_value(tmp_path: Path, kind: str) -> None:
-    assert column(tmp_path, TYPES[kind])["type"] == kind
-    with_null = column(tmp_path, [*TYPES[kind], ""])
+def test_tight_is_the_smallest_type_that_holds_every_value(tmp_path: Path, kind: str) -> None:
+    found = column(tmp_path, TYPES[kind], tight=True)
+    assert (found["type"], found["nullable"]) == (kind, False)
+    with_null = column(tmp_path, [*TYPES[kind], ""], tight=True)
     assert (with_null["type"], with_null["nullable"]) == (kind, True)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_types_leave_room_for_the_next_file(tmp_path: Path, kind: str) -> None:
+    wide = {"smallint": "bigint", "integer": "bigint"}
+    expected = "numeric" if kind.startswith("numeric") else wide.get(kind, kind)
+    assert column(tmp_path, TYPES[kind]) == {"name": "v", "type": expected}
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "formats"),
+    [
+        (["31.12.2025", "01.01.2026"], "date", ["%d.%m.%Y"]),
+        (["01/31/2026 10:15 PM", "12/01/2026 01:00 AM"], "timestamp", ["%m/%d/%Y %I:%M %p"]),
+        (["2010/01/01 00:00"], "timestamp", ["%Y/%m/%d %H:%M"]),
+        (["Jan 1 2000", "Feb 28 2001"], "date", ["%b %d %Y"]),
+        (["31.12.2025", "2026/01/02"], "date", ["%d.%m.%Y", "%Y/%m/%d"]),
+    ],
+)
+def test_times_in_other_forms_have_their_formats(
+    tmp_path: Path, values: list[str], kind: str, formats: list[str]
+) -> None:
+    assert column(tmp_path, values) == {"name": "v", "type": kind, "formats": formats}
+
+
+def test_day_and_month_that_cannot_be_told_apart_stay_text(tmp_path: Path) -> None:
+    found = of_text(tmp_path, "a,v\n1,01/02/2026\n2,03/04/2026\n")
+    assert found.document["columns"][1]["type"] == "text"
+    assert any("several ways (%d/%m/%Y, %m/%d/%Y)" in doubt for doubt in found.unsure)
+    assert times(["01/02/2026", "13/02/2026"]) == times(["13/02/2026"])
+
+
+@pytest.mark.parametrize(
+    ("values", "marks"),
+    [
+        (["1.234,50", "99,00"], {"decimal": ",", "thousands": "."}),
+        (['"1,234.50"', "2.5"], {"thousands": ","}),
+        (["1 234,5", "-7"], {"decimal": ",", "thousands": " "}),
+        (["1,5", "22,75"], {"decimal": ","}),
+    ],
+)
+def test_marks_within_numbers_are_found(
+    tmp_path: Path, values: list[str], marks: dict[str, str]
+) -> None:
+    rows = "".join(f"{number};{value}\n" for number, value in enumerate(values))
+    found = of_text(tmp_path, f"a;v\n{rows}").document
+    assert found["columns"][1] == {"name": "v", "type": "numeric"}
+    assert found["format"] == {"delimiter": ";", **marks}
+
+
+def test_number_that_two_marks_explain_stays_text(tmp_path: Path) -> None:
+    found = of_text(tmp_path, "a;v\n1;1,234\n2;5,678\n")
+    assert found.document["columns"][1]["type"] == "text"
+    assert any("decimals or thousands" in doubt for doubt in found.unsure)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +133,6 @@ def test_smallest_type_that_holds_every_value(tmp_path: Path, kind: str) -> None
         ["2026-01-31", "31.01.2026"],
         ["10:00", "25:00"],
         ["00123", "1"],
-        ["1", "1,5"],
         ["5f2b1c1e-0000-4000-8000-00000000000g"],
         ["{half"],
         ["nan", "inf"],
@@ -104,12 +162,13 @@ def test_encoding_is_found(tmp_path: Path, encoding: str) -> None:
     found = of_text(tmp_path, TEXT.encode(encoding))
     told = found.document.get("format", {}).get("encoding", "utf-8")
     assert told == encoding.removesuffix("-sig")
-    assert any("likeliest" in doubt for doubt in found.unsure) is (encoding == "cp1252")
+    assert any("is a guess" in doubt for doubt in found.unsure) is (encoding == "cp1252")
 
 
 def test_packed_files_are_looked_into(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.csv", TEXT)
+    (tmp_path / "a.zip").rename(tmp_path / "packed")
     packers: list[Any] = [gzip.compress, bz2.compress, lzma.compress, zstandard.compress]
     for number, pack in enumerate(packers):
         (tmp_path / f"{number}.packed").write_bytes(pack(TEXT.encode()))
@@ -120,36 +179,157 @@ def test_packed_files_are_looked_into(tmp_path: Path) -> None:
 def test_null_marker_is_found_where_nothing_is_empty(tmp_path: Path) -> None:
     found = of_text(tmp_path, "id,n\n1,5\n2,NULL\n3,7\n").document
     assert found["format"]["null"] == "NULL"
-    assert found["columns"][1] == {"name": "n", "type": "smallint", "nullable": True}
+    assert found["columns"][1] == {"name": "n", "type": "bigint"}
     empty = of_text(tmp_path, "id,n\n1,\n2,NULL\n").document
     assert "format" not in empty
 
 
-def test_key_is_the_first_column_that_tells_every_row_apart(tmp_path: Path) -> None:
-    assert of_text(tmp_path, "a,user_id\n1,x\n1,y\n").document["primary_key"] == ["user_id"]
-    assert "primary_key" not in of_text(tmp_path, "a,b\n1,x\n1,y\n").document
-    assert "primary_key" not in of_text(tmp_path, "id,b\n1,x\n,y\n").document
+def test_key_is_named_for_its_name_alone_and_with_the_reason(tmp_path: Path) -> None:
+    found = of_text(tmp_path, "a,user_id\n1,x\n1,y\n")
+    assert found.document["primary_key"] == ["user_id"]
+    assert any("primary_key user_id: by its name" in doubt for doubt in found.unsure)
+    for text in (
+        "name,age\na,1\nb,2\n",
+        "first_name,b\nx,1\ny,1\n",
+        "id,b\n1,x\n,y\n",
+        "id\n1\n1\n",
+    ):
+        assert "primary_key" not in of_text(tmp_path, text).document
 
 
 def test_beginning_alone_makes_no_promises(tmp_path: Path) -> None:
-    path = tmp_path / "long.csv"
-    path.write_text("id,v\n" + "".join(f"{number},x\n" for number in range(50_000)))
-    found = infer(path, most_bytes=10_000)
-    assert all(one["nullable"] for one in found.document["columns"])
+    text = "id,v\n" + "".join(f"{number},x\n" for number in range(50_000))
+    found = of_text(tmp_path, text, tight=True, most_bytes=10_000)
+    assert not any("nullable" in one for one in found.document["columns"])
     assert "primary_key" not in found.document
     assert any("only the first" in doubt for doubt in found.unsure)
 
 
-def test_names_that_no_column_can_have_are_told(tmp_path: Path) -> None:
-    found = of_text(tmp_path, "Full Name,2nd,_drop_id,é\nx,y,z,w\n")
-    names = [one["name"] for one in found.document["columns"]]
-    assert names[0] == "full_name"
-    assert len(set(names)) == 4
-    assert sum("cannot be a column's name" in doubt for doubt in found.unsure) >= 3
+def test_any_header_becomes_a_column_that_says_where_its_values_are(tmp_path: Path) -> None:
+    found = of_text(tmp_path, '"",First Name,é,id,id,2nd\nx,y,z,1,2,w\nx,y,z,1,2,w\n')
+    assert [(one["name"], one.get("from")) for one in found.document["columns"]] == [
+        ("column_1", {"position": 1}),
+        ("first_name", "First Name"),
+        ("e", "é"),
+        ("id", {"position": 4}),
+        ("id_2", {"position": 5}),
+        ("_2nd", "2nd"),
+    ]
+
+
+def test_empty_values_in_quotes_are_null_where_a_number_is_meant(tmp_path: Path) -> None:
+    found = of_text(tmp_path, '"a","n","t"\n"1","","x"\n"2","7",""\n')
+    assert [one["type"] for one in found.document["columns"]] == ["bigint", "bigint", "text"]
+    assert found.document["format"] == {"null_quoted": True}
+    texts = of_text(tmp_path, '"a","t"\n"1",""\n"2","x"\n')
+    assert "format" not in texts.document
+
+
+def test_title_before_the_header_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InferenceError, match="begins in line 3; before it stands 'Report'"):
+        of_text(tmp_path, "Report\n\nid,name\n1,a\n2,b\n3,c\n")
+
+
+def test_comments_before_the_header_are_named_in_the_format(tmp_path: Path) -> None:
+    found = of_text(tmp_path, "# made today\nid;n\n1;a\n2;x\n")
+    assert found.document["format"] == {"delimiter": ";", "comment": "#"}
+
+
+def test_no_encoding_is_suggested_in_which_the_file_cannot_be_read(tmp_path: Path) -> None:
+    text = "番号,名前\n" + "".join(f"{number},山田太郎さん東京都\n" for number in range(50))
+    content = text.encode("shift_jis")
+    found = of_text(tmp_path, content)
+    encoding = found.document["format"]["encoding"]
+    assert content.decode(encoding) == text
+    assert any("山田太郎" in doubt or "番号" in doubt for doubt in found.unsure)
+
+
+def test_several_files_make_one_contract(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.csv", "b.csv")]
+    paths[0].write_text("a,n\n1,5\n2,6\n")
+    paths[1].write_text("n,x\n1.5,t\n2,u\n")
+    found = infer(*paths)
+    assert [(one["name"], one["type"]) for one in found.document["columns"]] == [
+        ("a", "bigint"),
+        ("n", "numeric"),
+        ("x", "text"),
+    ]
+    assert {"'a' is not in every file", "'x' is not in every file"} <= set(found.unsure)
+    paths[1].write_text("n;x\n1.5;t\n")
+    with pytest.raises(InferenceError, match="not written alike"):
+        infer(*paths)
+
+
+RECORDS = [
+    {"id": 1, "at": "2026-01-01T10:00:00Z", "user": {"name": "a", "tags": ["x"]}, "ok": True},
+    {"id": 2, "at": "2026-01-02T10:00:00Z", "user": {"name": "b"}, "price": 1.5, "no": "007"},
+]
+COLUMNS = {
+    "id": ("bigint", None),
+    "at": ("timestamptz", None),
+    "user_name": ("text", "$.user.name"),
+    "user_tags": ("jsonb", "$.user.tags"),
+    "ok": ("boolean", None),
+    "price": ("numeric", None),
+    "no": ("text", None),
+}
+
+
+@pytest.mark.parametrize("form", ["lines", "array", "document", "printed"])
+def test_json_records_have_a_column_for_each_value(tmp_path: Path, form: str) -> None:
+    texts = {
+        "lines": "".join(f"{json.dumps(one)}\n" for one in RECORDS),
+        "array": json.dumps(RECORDS, indent=1),
+        "document": json.dumps({"next": None, "rows": RECORDS}),
+        "printed": "\n".join(json.dumps(one, indent=2) for one in RECORDS),
+    }
+    found = of_text(tmp_path, texts[form], "a.txt").document
+    columns = {one["name"]: (one["type"], one.get("from")) for one in found["columns"]}
+    assert columns == COLUMNS
+    at = {"records": "$.rows"} if form == "document" else {}
+    assert found["format"] == {"type": "json", **at}
+
+
+def test_array_of_objects_is_jsonb_and_explode_is_named(tmp_path: Path) -> None:
+    found = of_text(tmp_path, '{"id": 1, "lines": [{"q": 1}]}\n{"id": 2, "lines": []}\n', "a.json")
+    assert found.document["columns"][1] == {"name": "lines", "type": "jsonb"}
+    assert any('"explode": ["$.lines"]' in doubt for doubt in found.unsure)
+
+
+def a_table() -> pa.Table:
+    return pa.table(
+        {
+            "i": pa.array([1, None], pa.int32()),
+            "d": pa.array([Decimal("1.50"), None], pa.decimal128(9, 2)),
+            "t": pa.array([0, 1], pa.timestamp("us", tz="UTC")),
+            "l": pa.array([[1], None], pa.list_(pa.int8())),
+            "First Name": pa.array(["a", "b"]).dictionary_encode(),
+        }
+    )
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_columnar_file_says_its_types_itself(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "part-0"
+    if kind == "parquet":
+        pyarrow.parquet.write_table(a_table(), path)
+    else:
+        pyarrow.feather.write_feather(a_table(), path)
+    found = infer(path).document
+    assert found == {
+        "columns": [
+            {"name": "i", "type": "integer"},
+            {"name": "d", "type": "numeric(9,2)"},
+            {"name": "t", "type": "timestamptz"},
+            {"name": "l", "type": "jsonb"},
+            {"name": "first_name", "type": "text", "from": "First Name"},
+        ],
+        "format": {"type": kind},
+    }
 
 
 def test_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InferenceError, match="cannot be read"):
+    with pytest.raises(InferenceError, match="ends early"):
         of_text(tmp_path, gzip.compress(b"a,b\n1,2\n")[:-5])
 
 
@@ -176,13 +356,11 @@ def test_command_prints_a_contract_and_doubts_apart(
     assert run(["contract", "infer", str(tmp_path / "none.csv")]) == 2
 
 
-@pytest.mark.parametrize(
-    ("named", "kept"), [("cp1252", "detect"), ("utf-16", "utf-16"), (None, None)]
-)
-def test_contract_that_the_loader_makes_names_no_encoding_that_is_only_likely(
-    named: str | None, kept: str | None
+def test_command_says_which_rows_do_not_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    written = {"encoding": named, "delimiter": ";"} if named else {"delimiter": ";"}
-    made = widened({"columns": [{"name": "a", "type": "text"}], "format": written})
-    assert made["format"].get("encoding") == kept
-    assert made["format"]["delimiter"] == ";"
+    (tmp_path / "a.csv").write_text("id,name\n1,a\n2,b,c\n3,d\n" + "4,e\n" * 30)
+    assert run(["contract", "infer", str(tmp_path / "a.csv")]) == 1
+    told = capsys.readouterr()
+    assert [one["name"] for one in json.loads(told.out)["columns"]] == ["id", "name"]
+    assert "a.csv: line 3: too many fields" in told.err

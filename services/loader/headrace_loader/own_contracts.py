@@ -28,13 +28,6 @@ if TYPE_CHECKING:
 
 _log = get_logger(__name__)
 
-_WIDER: Final = {
-    "smallint": "bigint",
-    "integer": "bigint",
-    "numeric": "numeric",
-    "real": "double precision",
-    "varchar": "text",
-}
 _SAMPLE_BYTES: Final = 64 * 2**20
 _WAIT_SECONDS: Final = 2.0
 _NOT_THERE: Final = frozenset({"404", "NoSuchKey"})
@@ -90,13 +83,13 @@ class OwnContracts:
     async def _document(self, drop: Drop) -> bytes:
         async with self._lake.open(drop) as blocks, spooled(blocks, _SAMPLE_BYTES) as path:
             try:
-                found = await suggested(path)
+                found = await suggested(path, drop.file or drop.key)
             except InferenceError as error:
                 raise _refusal(drop, error) from error
         _log.info("contract.inferred", unsure=len(found.unsure))
         unsure = " ".join(f"Unsure: {doubt}" for doubt in found.unsure)
         told = f"Inferred from {drop.key} (drop {drop.drop_id}). {unsure}".strip()
-        document = widened(found.document) | {"description": told[:4_000]}
+        document = _without_guesses(found.document) | {"description": told[:4_000]}
         return json.dumps(document, indent=2).encode()
 
     async def _put(self, drop: Drop, key: str, document: bytes) -> None:
@@ -111,26 +104,15 @@ class OwnContracts:
                     raise
 
 
-def widened(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The contract with room for files that are not there yet: nobody has looked at it, and one
-    file says little of the next. Integers are bigint, decimals have no limits, every column may be
-    null, and there is no key."""
-    columns = [
-        {**column, "type": _WIDER.get(column["type"].partition("(")[0], column["type"])}
-        for column in document["columns"]
-    ]
-    nullable = [{name: one[name] for name in one if name != "nullable"} for one in columns]
-    others = {name: part for name, part in document.items() if name != "primary_key"}
-    return {**others, **_surely_encoded(document), "columns": nullable}
-
-
-def _surely_encoded(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The format without an encoding that is only likely: the loader then rejects the file and
-    names the candidates."""
+def _without_guesses(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The contract without a key and without an encoding that is only likely: no person has looked
+    at it, and one file says little of the next. A file that needs the encoding is then rejected
+    with the candidates."""
+    kept = {name: part for name, part in document.items() if name != "primary_key"}
     written = document.get("format", {})
     if written.get("encoding", "utf-8").startswith("utf-"):
-        return {}
-    return {"format": {**written, "encoding": "detect"}}
+        return kept
+    return {**kept, "format": {**written, "encoding": "detect"}}
 
 
 def _refusal(drop: Drop, error: InferenceError) -> PermanentError:

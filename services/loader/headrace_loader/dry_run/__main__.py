@@ -1,6 +1,6 @@
 """A dry run as a process: `python -m headrace_loader.dry_run`, for the command `headrace check`.
 
-It reads one JSON object from the standard input: `dsn`, `contract`, `path` and `name`; and writes
+It reads one JSON object from the standard input: `dsn`, `contract`, `path` and `table`; and writes
 one to the standard output, the fields of `Checked`.
 """
 
@@ -31,7 +31,7 @@ def main() -> int:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     contract = read_contract(json.dumps(asked["contract"]).encode())
     access = WarehouseAccess(asked["dsn"])
-    found = asyncio.run(check(access, contract, Path(asked["path"]), asked["name"]))
+    found = asyncio.run(check(access, contract, Path(asked["path"]), asked["table"]))
     sys.stdout.write(json.dumps(_document(found)))
     return 0
 

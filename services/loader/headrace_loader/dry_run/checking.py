@@ -12,7 +12,7 @@ from typing import Any, Final
 from headrace_loader.dry_run.local_file import BadRowsInMemory, LocalLake
 from headrace_loader.files import Files
 from headrace_loader.loading import Loading
-from headrace_loader.outcomes import Loaded, Rejected
+from headrace_loader.outcomes import Loaded, Outcome, Rejected
 from headrace_loader.postgres import PostgresWarehouse
 from headrace_loader.sifting.batches import BadRecord
 from headrace_loader.sifting.verdict import Found, refusal
@@ -23,7 +23,6 @@ from headrace_shared.reasons import LoadWarning, Reason, TestResult
 from headrace_shared.warehouse_access import WarehouseAccess
 
 DATABASE: Final = "dry_run"
-TABLE: Final = "file"
 
 _LANDED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _MOST_BAD_ROWS: Final = 1_000_000
@@ -49,12 +48,13 @@ class Checked:
     not_run: Sequence[str]
 
 
-async def check(access: WarehouseAccess, contract: Contract, file: Path, name: str) -> Checked:
+async def check(access: WarehouseAccess, contract: Contract, file: Path, table: str) -> Checked:
     """Loads a file into the table of a contract.
 
     Args:
         access: an empty warehouse, of which nothing is kept.
-        name: the file's name in the lake.
+        file: its name is the one that it has in the lake.
+        table: a name that no file had before in this warehouse.
 
     Raises:
         TransientError: the warehouse does not answer.
@@ -62,8 +62,8 @@ async def check(access: WarehouseAccess, contract: Contract, file: Path, name: s
     with TemporaryDirectory(prefix="headrace-dry-run-") as folder:
         document = Path(folder) / "contract.json"
         document.write_bytes(_for_dry_run(contract).model_dump_json().encode())
-        schema = _drop(Action.SCHEMA, document.name, 0, document)
-        drop = _drop(Action.APPEND, name, 1, file)
+        schema = _drop(table, Action.SCHEMA, 0, document)
+        drop = _drop(table, Action.APPEND, 1, file)
         bad = BadRowsInMemory()
         files = Files(LocalLake({schema.drop_id: document, drop.drop_id: file}), bad)
         async with PostgresWarehouse.open(
@@ -71,7 +71,7 @@ async def check(access: WarehouseAccess, contract: Contract, file: Path, name: s
         ) as warehouse:
             loading = Loading(files, warehouse, contract_wait_seconds=0)
             applied = await loading.load(schema, attempt=1)
-            outcome = applied
+            outcome: Outcome = applied
             if not isinstance(applied, Rejected):
                 outcome = await loading.load(drop, attempt=1)
     return _checked(outcome, contract, bad.rows)
@@ -89,7 +89,7 @@ def _for_dry_run(contract: Contract) -> Contract:
     return contract.model_copy(update=changes)
 
 
-def _checked(outcome: object, contract: Contract, bad: Sequence[BadRecord]) -> Checked:
+def _checked(outcome: Outcome, contract: Contract, bad: Sequence[BadRecord]) -> Checked:
     not_run = [test.label for test in contract.tests if isinstance(test, References)]
     if isinstance(outcome, Rejected):
         reason = outcome.reason
@@ -97,12 +97,12 @@ def _checked(outcome: object, contract: Contract, bad: Sequence[BadRecord]) -> C
     assert isinstance(outcome, Loaded), outcome
     structural = [one for one in bad if any(fault.code != "test" for fault in one.faults)]
     found = Found(outcome.rows, structural)
-    reason = refusal(found, contract.on_bad_rows)
-    return Checked(outcome.rows, bad, reason, outcome.warnings, outcome.aside.tests, not_run)
+    refused = refusal(found, contract.on_bad_rows)
+    return Checked(outcome.rows, bad, refused, outcome.warnings, outcome.aside.tests, not_run)
 
 
-def _drop(action: Action, name: str, second: int, path: Path) -> Drop:
-    key, etag = f"{DATABASE}/{action}/{TABLE}/{name}", f"{second:032x}"
+def _drop(table: str, action: Action, second: int, path: Path) -> Drop:
+    key, etag = f"{DATABASE}/{action}/{table}/{path.name}", f"{second:032x}"
     landed = _LANDED + timedelta(seconds=second)
     ident = drop_id(
         landed_at=landed, sequencer=None, bucket="local", key=key, version_id=None, etag=etag
@@ -117,6 +117,6 @@ def _drop(action: Action, name: str, second: int, path: Path) -> Drop:
         landed_at=landed,
         db_name=DATABASE,
         action=action,
-        table_name=TABLE,
-        file=name,
+        table_name=table,
+        file=path.name,
     )

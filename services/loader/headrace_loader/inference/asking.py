@@ -30,15 +30,18 @@ class Suggested:
     unsure: tuple[str, ...]
 
 
-async def suggested(path: str) -> Suggested:
-    """The contract that a CSV file suggests.
+async def suggested(path: str, name: str) -> Suggested:
+    """The contract that a file suggests.
+
+    Args:
+        name: the file's name in the lake.
 
     Raises:
         InferenceError: none can be inferred.
         InferringError: a bug.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "headrace_loader.inference", path,
+        sys.executable, "-m", "headrace_loader.inference", path, name,
         stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE,
     )  # fmt: skip
     try:

@@ -1,60 +1,58 @@
-"""What a sample of a CSV file holds: its dialect, and of each column what all of its values are.
-
-DuckDB sniffs the dialect and looks at the values; every value is text to it, for its own types are
-not those of the warehouse.
-"""
+"""What the values of fields are, by DuckDB: every value is text to it, for its own types are not
+those of the warehouse."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import duckdb
 
-from headrace_loader.inference.errors import InferenceError
-from headrace_loader.inference.sampling import Sample
+from headrace_loader.inference.forms import OTHER_MARKS, USUAL_MARKS, Marks, Times, times
 
-NULL_MARKERS: Final = ("\\N", "NULL", "null", "NA", "N/A", "None")
-
-_TIME: Final = r"\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?"
+_TIME: Final = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
 _DAY: Final = r"\d{4}-\d{2}-\d{2}"
-_ZONE: Final = r"(Z|UTC|[+-]\d{2}(:?\d{2})?)"
+_ZONE: Final = r"(Z|[+-]\d{2}(:?\d{2})?)"
+_MOST_TIMES_LOOKED_AT: Final = 20_000
 
 # Of all values `v` that are not null. Where a pattern alone lets impossible days through, a cast
 # looks.
 _QUESTIONS: Final[Mapping[str, str]] = {
-    "is_boolean": "lower(v) in ('t', 'f', 'true', 'false', 'y', 'n', 'yes', 'no', 'on', 'off')",
-    "is_integer": r"regexp_full_match(v, '[+-]?\d{1,38}')",
-    "is_decimal": r"regexp_full_match(v, '[+-]?(\d{1,38}(\.\d{0,30})?|\.\d{1,30})')",
-    "is_float": r"try_cast(v as double) is not null and regexp_matches(v, '\d')",
-    "is_date": f"regexp_full_match(v, '{_DAY}') and try_cast(v as date) is not null",
-    "is_timestamp": f"regexp_full_match(v, '{_DAY}[ T]{_TIME}') "
-    "and try_cast(v as timestamp) is not null",
-    "is_timestamptz": f"regexp_full_match(v, '{_DAY}[ T]{_TIME} ?{_ZONE}') "
+    "boolean": "lower(v) in ('t', 'f', 'true', 'false', 'y', 'n', 'yes', 'no', 'on', 'off')",
+    "integer": r"regexp_full_match(v, '[+-]?\d{1,38}')",
+    "number": f"regexp_full_match(v, '{USUAL_MARKS.pattern}')",
+    "float": r"regexp_full_match(v, '[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?') "
+    "and isfinite(try_cast(v as double))",
+    "date": f"regexp_full_match(v, '{_DAY}') and try_cast(v as date) is not null",
+    "timestamp": f"regexp_full_match(v, '{_DAY}[ T]{_TIME}') "
     "and try_cast(left(v, 10) as date) is not null",
-    "is_time": f"regexp_full_match(v, '{_TIME}') and try_cast(v as time) is not null",
-    "is_uuid": "length(v) = 36 and try_cast(v as uuid) is not null",
-    "is_json": "left(v, 1) in ('{', '[') and json_valid(v)",
+    "timestamptz": f"regexp_full_match(v, '{_DAY}[ T]{_TIME} ?{_ZONE}') "
+    "and try_cast(left(v, 10) as date) is not null",
+    "time": f"regexp_full_match(v, '{_TIME}')",
+    "uuid": "length(v) = 36 and try_cast(v as uuid) is not null",
+    "jsonb": "left(v, 1) in ('{', '[') and json_valid(v)",
 }
 
 
 @dataclass(frozen=True)
-class ColumnProfile:
-    """One column. What `is_...` says holds for all values that are not null.
+class Profile:
+    """The values of one field. What `answers` says holds for all values that are not null.
 
     Args:
-        values: how many are not null.
-        nulls: how many are.
+        values: how many are neither null nor empty.
+        nulls, empties: how many are; empty is a quoted nothing.
         distinct: how many different values there are.
         leading_zero: a value that begins with a zero where a number would not.
-        least, most: of an integer column.
+        least, most: of integers.
         digits, scale: the most digits before and behind the point.
+        marks: those among `OTHER_MARKS` under which every value is a number.
+        times: how its times are written, if they are not written as ISO 8601.
     """
 
-    name: str
     values: int
     nulls: int
+    empties: int
     distinct: int
     leading_zero: str | None
     least: int | None
@@ -62,116 +60,62 @@ class ColumnProfile:
     digits: int
     scale: int
     answers: Mapping[str, bool]
+    marks: Sequence[Marks] = field(default=())
+    times: Times | None = None
 
 
-@dataclass(frozen=True)
-class Profile:
-    """A file.
+def profile(connection: duckdb.DuckDBPyConnection, table: str, place: int, null: str) -> Profile:
+    """Looks at every value of a field.
 
     Args:
-        null: what stands for null.
+        table: holds the values of the n-th field, from 1, in the column c<n>.
+        null: the text that stands for null, beside nothing at all.
     """
-
-    delimiter: str
-    quote: str
-    escape: str
-    header: bool
-    null: str
-    rows: int
-    columns: tuple[ColumnProfile, ...]
-
-
-def profile_of(sample: Sample) -> Profile:
-    """Looks at every value of the sample.
-
-    Raises:
-        InferenceError: DuckDB finds no CSV in it.
-    """
-    with duckdb.connect(config={"memory_limit": "500MB", "threads": 2}) as connection:
-        try:
-            return _profile(connection, sample)
-        except duckdb.Error as error:
-            raise InferenceError(
-                f"No CSV can be made out in the file: {str(error).splitlines()[0]}",
-                "Look at its first lines; or write the contract by hand: docs/contracts.md.",
-            ) from None
-
-
-def _profile(connection: duckdb.DuckDBPyConnection, sample: Sample) -> Profile:
-    found = connection.execute(
-        "select Delimiter, Quote, Escape, HasHeader, Columns from sniff_csv(?)", [str(sample.path)]
-    ).fetchone()
-    assert found is not None
-    delimiter, quote, escape, header, columns = found
-    quote, escape = ("" if one == "(empty)" else one for one in (quote, escape))
-    names = [column["name"] for column in columns]
-    connection.execute(
-        "create temporary table sample as select * from read_csv(?, auto_detect=false, "
-        "delim=?, quote=?, escape=?, header=?, columns=?, nullstr='', all_varchar=true, "
-        "null_padding=false, strict_mode=false)",
-        [
-            str(sample.path),
-            delimiter,
-            quote or '"',
-            escape or quote or '"',
-            header,
-            dict.fromkeys(names, "VARCHAR"),
-        ],
+    source = (
+        f"from (select nullif(nullif(c{place}, $null), '') as v, "  # noqa: S608 - names of ours
+        f"count(*) filter (coalesce(c{place}, '') <> '' and c{place} <> $null) as n, "
+        f"count(*) filter (c{place} is null or (c{place} = $null and $null <> '')) as nulls, "
+        f"count(*) filter (c{place} = '') as empties from {table} group by 1)"
     )
-    rows = connection.execute("select count(*) from sample").fetchone()
-    assert rows is not None
-    null = _null_marker(connection, names)
+    row = _row(connection, f"select {_COUNTS}, {_ANSWERS} {source}", null)
+    answers = dict(zip(_QUESTIONS, row[9:], strict=True))
+    values, nulls, empties, distinct, zero, least, most, digits, scale = row[:9]
+    marks, written = [], None
+    if values and not any(answers.values()):
+        marks = [one for one in OTHER_MARKS if _all_match(connection, source, one, null)]
+        written = None if marks else times(_sample_of(connection, source, null))
     return Profile(
-        delimiter,
-        quote or '"',
-        escape or quote or '"',
-        header,
-        null,
-        rows[0],
-        tuple(_column(connection, name, null) for name in names),
+        values, nulls, empties, distinct, zero, least, most, digits, scale, answers, marks, written
     )
 
 
-def _null_marker(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> str:
-    """One that stands in the file where nothing is empty; else emptiness itself."""
-    empty = " or ".join(f"{_quoted(name)} is null" for name in names)
-    if _one(connection, f"select exists (from sample where {empty})", []):
-        return ""
-    for marker in NULL_MARKERS:
-        marked = " or ".join(f"{_quoted(name)} = $marker" for name in names)
-        query = f"select exists (from sample where {marked})"
-        if _one(connection, query, {"marker": marker}):
-            return marker
-    return ""
+_COUNTS: Final = (
+    "coalesce(sum(n), 0)::bigint, coalesce(sum(nulls), 0)::bigint, "
+    "coalesce(sum(empties), 0)::bigint, count(v), "
+    r"min(v) filter (regexp_full_match(v, '[+-]?0\d+')), "
+    "min(try_cast(v as hugeint)), max(try_cast(v as hugeint)), "
+    r"coalesce(max(length(regexp_extract(v, '^[+-]?0*(\d*)', 1))), 0), "
+    r"coalesce(max(length(regexp_extract(v, '\.(\d*)$', 1))), 0)"
+)
+_ANSWERS: Final = ", ".join(
+    f"coalesce(bool_and({question}) filter (v is not null), false)"
+    for question in _QUESTIONS.values()
+)
 
 
-def _column(connection: duckdb.DuckDBPyConnection, name: str, null: str) -> ColumnProfile:
-    parts = ", ".join(
-        f"coalesce(bool_and({question}) filter (v is not null), false) as {key}"
-        for key, question in _QUESTIONS.items()
-    )
-    query = (
-        r"select coalesce(sum(n) filter (v is not null), 0)::bigint, "  # noqa: S608 - names are quoted
-        r"coalesce(sum(n) filter (v is null), 0)::bigint, count(v), "
-        r"min(v) filter (regexp_full_match(v, '[+-]?0\d+')), "
-        r"min(try_cast(v as hugeint)), max(try_cast(v as hugeint)), "
-        r"coalesce(max(length(regexp_extract(v, '^[+-]?0*(\d*)', 1))), 0), "
-        r"coalesce(max(length(regexp_extract(v, '\.(\d*)$', 1))), 0), "
-        f"{parts} from (select nullif({_quoted(name)}, $null) as v, count(*) as n "
-        "from sample group by 1)"
-    )
+def _all_match(connection: duckdb.DuckDBPyConnection, source: str, marks: Marks, null: str) -> bool:
+    pattern = marks.pattern.replace("'", "''")
+    question = f"bool_and(regexp_full_match(v, '{pattern}')) filter (v is not null)"
+    return bool(_row(connection, f"select {question} {source}", null)[0])
+
+
+def _sample_of(connection: duckdb.DuckDBPyConnection, source: str, null: str) -> list[str]:
+    """Values of all lengths: those that differ from the others would be the ones left out."""
+    query = f"select v {source} where v is not null order by hash(v) limit {_MOST_TIMES_LOOKED_AT}"
+    return [one for (one,) in connection.execute(query, {"null": null}).fetchall()]
+
+
+def _row(connection: duckdb.DuckDBPyConnection, query: str, null: str) -> tuple[Any, ...]:
     row = connection.execute(query, {"null": null}).fetchone()
     assert row is not None
-    answers = dict(zip(_QUESTIONS, row[8:], strict=True))
-    values, nulls, distinct, zero, least, most, digits, scale = row[:8]
-    return ColumnProfile(name, values, nulls, distinct, zero, least, most, digits, scale, answers)
-
-
-def _one(connection: duckdb.DuckDBPyConnection, query: str, values: Any) -> bool:
-    row = connection.execute(query, values).fetchone()
-    return bool(row and row[0])
-
-
-def _quoted(name: str) -> str:
-    doubled = name.replace('"', '""')
-    return f'"{doubled}"'
+    return tuple(row)

@@ -1,22 +1,22 @@
-"""The beginning of a file as plain UTF-8 on disk, whatever it is packed in and encoded as."""
+"""The beginning of a file, unpacked, on disk; and what kind of file it is."""
 
 from __future__ import annotations
 
-import bz2
-import codecs
-import gzip
-import lzma
-import zipfile
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, Final
+from typing import Final
 
-import zstandard
+import msgspec
 
 from headrace_loader.inference.errors import InferenceError
+from headrace_loader.kinds import HEAD_BYTES, Kind, kind_of
+from headrace_loader.unpacking import DEFAULT_LIMITS, unpacked
+from headrace_shared.errors import PermanentError
+from headrace_shared.file_formats import CsvFormat
 
 SAMPLE_BYTES: Final = 64 * 2**20
 _BLOCK_BYTES: Final = 2**20
@@ -24,82 +24,85 @@ _BLOCK_BYTES: Final = 2**20
 
 @dataclass(frozen=True)
 class Sample:
-    """A plain file.
+    """A file without its packing.
 
     Args:
-        encoding: what the original is in, as a contract names it.
-        guessed: the encoding is the likeliest one, not a certain one.
+        name: what the user calls the file.
         whole: nothing was left out.
     """
 
     path: Path
-    encoding: str
-    guessed: bool
+    name: str
+    kind: Kind
     whole: bool
 
 
 @contextmanager
-def sample_of(file: Path, most_bytes: int = SAMPLE_BYTES) -> Iterator[Sample]:
-    """The file's beginning; it is gone with the block.
+def sample_of(file: Path, name: str = "", most_bytes: int = SAMPLE_BYTES) -> Iterator[Sample]:
+    """The file's beginning, or all of a Parquet or Arrow file; it is gone with the block.
+
+    Args:
+        name: what the user calls it; by default the file's own name.
 
     Raises:
         InferenceError: the file cannot be read.
     """
-    try:
-        with _opened(file) as source:
-            content = source.read(most_bytes + 1)
-    except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile) as error:
-        raise InferenceError(
-            f"The file cannot be read: {getattr(error, 'strerror', None) or error}.",
-            "Name a CSV file, plain or packed with gzip, zstd, bzip2, xz or zip.",
-        ) from None
-    whole = len(content) <= most_bytes
-    encoding, guessed = _encoding_of(content[:most_bytes], whole=whole)
+    name = name or file.name
     with TemporaryDirectory(prefix="headrace-sample-") as folder:
-        path = Path(folder) / "sample.csv"
-        path.write_bytes(_plain(content[:most_bytes], encoding, whole=whole))
-        yield Sample(path, encoding, guessed, whole)
+        path = Path(folder) / "sample"
+        try:
+            size = asyncio.run(_unpack(file, name, path, most_bytes))
+        except OSError as error:
+            raise InferenceError(
+                f"The file cannot be read: {error.strerror}.", "Name a file that is there."
+            ) from None
+        except PermanentError as error:
+            raise InferenceError(error.reason.message, error.reason.remedy) from None
+        if not size:
+            raise InferenceError("The file is empty.", "Name a file that has rows.")
+        yield Sample(path, name, _kind(path, name), whole=size <= most_bytes)
 
 
-def _opened(file: Path) -> IO[bytes]:
-    with file.open("rb") as plain:
-        beginning = plain.read(8)
-    openers: dict[bytes, Callable[[Path], Any]] = {
-        b"\x1f\x8b": gzip.open,
-        b"\x28\xb5\x2f\xfd": zstandard.open,
-        b"BZh": bz2.open,
-        b"\xfd7zXZ": lzma.open,
-        b"PK\x03\x04": _only_member,
-    }
-    for mark, opener in openers.items():
-        if beginning.startswith(mark):
-            opened: IO[bytes] = opener(file)
-            return opened
-    return file.open("rb")
+async def _unpack(file: Path, name: str, path: Path, most_bytes: int) -> int:
+    """How many bytes were read. Only Parquet and Arrow are read beyond `most_bytes`."""
+    size, enough = 0, None
+    with file.open("rb") as source, path.open("wb") as target:
+
+        async def blocks() -> AsyncIterator[bytes]:
+            while block := source.read(_BLOCK_BYTES):
+                yield block
+
+        async for block in unpacked(blocks(), name, DEFAULT_LIMITS):
+            if enough is None:
+                enough = most_bytes if _is_text(block, name) else 2**62
+            target.write(block[: max(enough - size, 0)])
+            size += len(block)
+            if size > enough:
+                break
+    return size
 
 
-def _only_member(path: Path) -> IO[bytes]:
-    with zipfile.ZipFile(path) as archive:
-        members = [one for one in archive.infolist() if not one.is_dir()]
-        if len(members) != 1:
-            raise zipfile.BadZipFile(f"it holds {len(members)} files, not one")
-        return archive.open(members[0])
+def _is_text(head: bytes, name: str) -> bool:
+    kind = kind_of(head[:HEAD_BYTES], name, CsvFormat())
+    return kind not in (Kind.PARQUET, Kind.ARROW)
 
 
-def _encoding_of(content: bytes, *, whole: bool) -> tuple[str, bool]:
-    """The encoding, and whether it is a guess."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16", False
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(content, final=whole)
-    except UnicodeDecodeError:
-        return "cp1252", True
-    return "utf-8", False
+def _kind(path: Path, name: str) -> Kind:
+    with path.open("rb") as file:
+        head = file.read(_BLOCK_BYTES)
+    kind = kind_of(head[:HEAD_BYTES], name, CsvFormat())
+    return Kind.JSON if kind is Kind.CSV and _looks_like_json(head) else kind
 
 
-def _plain(content: bytes, encoding: str, *, whole: bool) -> bytes:
-    decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)
-    text = decoder("replace").decode(content, final=whole)
-    if not whole:
-        text = text[: text.rfind("\n") + 1]
-    return text.encode()
+def _looks_like_json(head: bytes) -> bool:
+    """Whether the first line, or the whole, is an object or an array of JSON."""
+    stripped = head.removeprefix(b"\xef\xbb\xbf").strip()
+    if stripped[:1] not in (b"{", b"["):
+        return False
+    for text in (stripped.partition(b"\n")[0], stripped):
+        try:
+            msgspec.json.decode(text, type=dict[str, msgspec.Raw] | list[msgspec.Raw])
+        except msgspec.DecodeError:
+            continue
+        return True
+    return stripped[1:].lstrip()[:1] in (b'"', b"{", b"[")

@@ -1,26 +1,28 @@
-"""The contract that a file's profile suggests, and what is not sure about it. Without I/O."""
+"""The contract that profiles suggest, and what is not sure about it. Without I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from headrace_loader.inference.profiling import ColumnProfile, Profile
-from headrace_shared.identifiers import RULE, safe_column
+from headrace_loader.inference.fields import Fields, SourceField
+from headrace_loader.inference.forms import Marks
+from headrace_loader.inference.profiling import Profile
+from headrace_shared.contract import MAX_COLUMNS
+from headrace_shared.field_names import folded, normalised_names
 
 _INTEGERS: Final = (("smallint", 2**15), ("integer", 2**31), ("bigint", 2**63))
-_TYPES: Final = {
-    "is_boolean": "boolean",
-    "is_date": "date",
-    "is_timestamp": "timestamp",
-    "is_timestamptz": "timestamptz",
-    "is_time": "time",
-    "is_uuid": "uuid",
-    "is_json": "jsonb",
-}
-_KEY_ENDS: Final = ("id", "key", "code", "number", "no", "uuid", "name")
+_AS_WRITTEN: Final = ("boolean", "date", "timestamp", "timestamptz", "time", "uuid", "jsonb")
+_TIMES: Final = ("date", "timestamp", "timestamptz", "time", "uuid")
+_KEY_NAMES: Final = ("id", "uuid", "guid")
+_KEY_ENDS: Final = ("_id", "_uuid", "_guid")
 _FEW_ROWS: Final = 20
+_UNSURE_MARKS: Final = (
+    "numbers with a comma or a point may be decimals or thousands: they are text here; say which "
+    'with "decimal" and "thousands" in the format'
+)
 _DIGITS: Final = 1_000
 """The most of a numeric: https://www.postgresql.org/docs/current/datatype-numeric.html"""
 
@@ -33,105 +35,224 @@ class Inferred:
     unsure: tuple[str, ...]
 
 
-def inferred(profile: Profile, encoding: str, *, guessed: bool, whole: bool) -> Inferred:
-    """What the profile suggests.
+@dataclass(frozen=True)
+class _Column:
+    """`formats`: of times. `doubt`: a sentence."""
+
+    kind: str
+    formats: Sequence[str] = ()
+    doubt: str | None = None
+
+
+def inferred(
+    fields: Fields, profiles: Sequence[Profile] | None, *, whole: bool, tight: bool
+) -> Inferred:
+    """What the fields suggest.
 
     Args:
-        encoding: the file's.
-        guessed: the encoding is the likeliest one alone.
-        whole: the profile is of all of the file's rows.
+        profiles: of the values of each field; None where the file itself says the types.
+        whole: the profiles are of all rows.
+        tight: the smallest types that hold every value that was seen, and no nulls where none
+            was; else types that leave room for the next file.
     """
-    unsure = [*_of_file(profile, encoding, guessed=guessed, whole=whole)]
+    unsure = [*fields.unsure, *_of_rows(fields, whole=whole, tight=tight)]
+    document: dict[str, Any] = {}
+    format_, marks = dict(fields.format), None
+    if profiles is not None:
+        marks, doubts = _marks(profiles)
+        unsure += doubts
+        format_ |= _of_values(profiles, marks, unsure)
+    names = normalised_names([one.name for one in fields.fields])
     columns = []
-    for number, column in enumerate(profile.columns, 1):
-        kind, doubt = _type(column)
-        name = safe_column(column.name.strip())
-        if name is None:
-            name = _made_safe(column.name, number)
-            unsure.append(
-                f"{column.name!r} cannot be a column's name ({RULE}): {name} here; the header of "
-                "the file has to be changed too"
-            )
-        unsure += [f"{name}: {doubt}"] if doubt else []
-        nullable = column.nulls > 0 or not whole or not column.values
-        columns.append({"name": name, "type": kind, "nullable": nullable})
-    document: dict[str, Any] = {"columns": columns}
-    if whole and (key := _key(profile)):
-        document["primary_key"] = [columns[key - 1]["name"]]
-    if dialect := _dialect(profile, encoding):
-        document["format"] = dialect
+    for place, (source, name) in enumerate(zip(fields.fields, names, strict=True)):
+        found = _column(source, profiles[place] if profiles else None, marks, tight=tight)
+        unsure += [f"{name}: {found.doubt}"] if found.doubt else []
+        one = profiles[place] if profiles else None
+        columns.append(_document(source, name, found, one, whole=whole, tight=tight))
+    document["columns"] = columns
+    if profiles is not None and whole and (key := _key(columns, profiles, fields.rows)):
+        document["primary_key"] = [key]
+        unsure.append(
+            f"primary_key {key}: by its name, and because each of the {fields.rows:,} rows has "
+            "another value; remove it if two rows may share one"
+        )
+    if format_:
+        document["format"] = format_
+    if len(columns) > MAX_COLUMNS:
+        unsure.append(f"a table takes {MAX_COLUMNS:,} columns at most, not {len(columns):,}")
     return Inferred(document, tuple(unsure))
 
 
-def _of_file(profile: Profile, encoding: str, *, guessed: bool, whole: bool) -> Iterator[str]:
+def _of_rows(fields: Fields, *, whole: bool, tight: bool) -> Iterator[str]:
     if not whole:
-        yield (
-            f"only the first {profile.rows:,} rows were looked at: every column may be null, and "
-            "no key is named"
+        yield f"only the first {fields.rows:,} rows were looked at, so no key is named"
+    elif tight and fields.rows < _FEW_ROWS:
+        yield f"{fields.rows:,} rows are few: types and nulls may be too narrow for the next file"
+
+
+def _marks(profiles: Iterable[Profile]) -> tuple[Marks | None, list[str]]:
+    """The marks in numbers that most fields bear; None where none has other ones than usual."""
+    votes: Counter[Marks] = Counter()
+    of_each = [one.marks for one in profiles if one.marks]
+    for marks in of_each:
+        votes.update(marks)
+    if not votes:
+        return None, []
+    most = max(votes.values())
+    best = [one for one in votes if votes[one] == most]
+    decimals = {one.decimal for one in best}
+    if len(decimals) > 1:
+        return None, [_UNSURE_MARKS]
+    return min(best, key=lambda one: (one.thousands is not None, best.index(one))), []
+
+
+def _of_values(
+    profiles: Sequence[Profile], marks: Marks | None, unsure: list[str]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if marks is not None:
+        found["decimal"] = marks.decimal
+        found |= {"thousands": marks.thousands} if marks.thousands else {}
+        found = {name: one for name, one in found.items() if (name, one) != ("decimal", ".")}
+    if any(one.empties and _is_no_text(one, marks) for one in profiles):
+        found["null_quoted"] = True
+        unsure.append('empty values in quotes ("") are taken for null, in every column')
+    return found
+
+
+def _is_no_text(one: Profile, marks: Marks | None) -> bool:
+    return bool(one.values) and _of_profile(one, marks, tight=False).kind != "text"
+
+
+def _column(
+    source: SourceField, one: Profile | None, marks: Marks | None, *, tight: bool
+) -> _Column:
+    if source.kind is not None and (one is None or source.kind in ("boolean", "jsonb")):
+        return _Column(source.kind)
+    assert one is not None
+    found = _of_profile(one, marks, tight=tight)
+    # What a JSON file keeps as a string is no number to its writer.
+    if source.kind is not None and found.kind not in (*_TIMES, "text"):
+        return _Column("text")
+    return found
+
+
+def _of_profile(one: Profile, marks: Marks | None, *, tight: bool) -> _Column:
+    if not one.values:
+        return _Column("text", doubt="it has no values, so its type is unknown")
+    if one.answers["number"] and one.leading_zero is not None:
+        return _Column("text", doubt=f"{one.leading_zero!r} begins with a zero: kept as text")
+    plain = next((kind for kind in _AS_WRITTEN if one.answers[kind]), None)
+    kind = plain or _number(one, marks, tight=tight)
+    return _Column(kind) if kind else _of_times(one)
+
+
+def _of_times(one: Profile) -> _Column:
+    if one.times is None:
+        return _Column("text")
+    if one.times.ambiguous:
+        forms = ", ".join(one.times.ambiguous[:3])
+        return _Column(
+            "text", doubt=f"its dates can be read in several ways ({forms}): name one in formats"
         )
-    elif profile.rows < _FEW_ROWS:
-        yield f"{profile.rows:,} rows are few: types and nulls may be too narrow for the next file"
-    if guessed:
-        yield f"the file is not UTF-8; {encoding} is the likeliest"
-    if not profile.header:
-        yield "no header was found: the columns are named in their order"
-    if profile.null:
-        yield f"{profile.null!r} is taken for null"
+    return _Column(one.times.kind, one.times.formats)
 
 
-def _type(column: ColumnProfile) -> tuple[str, str | None]:
-    """The type, and what is to be doubted about it."""
-    if not column.values:
-        return "text", "it has no values, so its type is unknown"
-    if column.answers["is_decimal"] and column.leading_zero is not None:
-        return "text", f"{column.leading_zero!r} begins with a zero: kept as text"
-    plain = (kind for question, kind in _TYPES.items() if column.answers[question])
-    return next(plain, None) or _number(column) or "text", None
+def _number(one: Profile, marks: Marks | None, *, tight: bool) -> str | None:
+    if one.answers["integer"]:
+        return _integer(one, tight=tight)
+    if one.answers["number"]:
+        # With other marks in force a point is no decimal point.
+        if marks is not None and marks.decimal != ".":
+            return None
+        return _decimal(one, tight=tight)
+    if marks is not None and marks in one.marks:
+        return "numeric"
+    return "double precision" if one.answers["float"] else None
 
 
-def _number(column: ColumnProfile) -> str | None:
-    if column.answers["is_integer"]:
-        return _integer(column)
-    if column.answers["is_decimal"] and column.digits + column.scale <= _DIGITS:
-        return f"numeric({max(column.digits + column.scale, 1)},{column.scale})"
-    return "double precision" if column.answers["is_float"] else None
-
-
-def _integer(column: ColumnProfile) -> str:
-    assert column.least is not None
-    assert column.most is not None
-    for kind, end in _INTEGERS:
-        if -end <= column.least and column.most < end:
+def _integer(one: Profile, *, tight: bool) -> str:
+    assert one.least is not None
+    assert one.most is not None
+    for kind, end in _INTEGERS if tight else _INTEGERS[-1:]:
+        if -end <= one.least and one.most < end:
             return kind
-    return f"numeric({column.digits},0)"
+    return f"numeric({one.digits},0)" if tight else "numeric"
 
 
-def _key(profile: Profile) -> int | None:
-    """The place of the first column that could be the key: every row has another value, and its
-    name sounds like one or it is the first."""
-    for number, column in enumerate(profile.columns, 1):
-        unique = column.values == column.distinct == profile.rows and profile.rows > 1
-        kind = _type(column)[0]
-        sounds = number == 1 or column.name.strip().lower().endswith(_KEY_ENDS)
-        if unique and sounds and not kind.startswith(("double", "jsonb", "numeric")):
-            return number
+def _decimal(one: Profile, *, tight: bool) -> str:
+    digits = one.digits + one.scale
+    return f"numeric({max(digits, 1)},{one.scale})" if tight and digits <= _DIGITS else "numeric"
+
+
+def _document(
+    source: SourceField,
+    name: str,
+    found: _Column,
+    one: Profile | None,
+    *,
+    whole: bool,
+    tight: bool,
+) -> dict[str, Any]:
+    column: dict[str, Any] = {"name": name, "type": found.kind}
+    if isinstance(source.origin, int):
+        column["from"] = {"position": source.origin}
+    elif folded(source.origin) != name:
+        column["from"] = source.origin
+    if found.formats:
+        column["formats"] = list(found.formats)
+    if tight and whole and one is not None:
+        column["nullable"] = not one.values or one.nulls > 0 or one.empties > 0
+    if one is None and not source.nullable:
+        column["nullable"] = False
+    return column
+
+
+def _key(columns: Sequence[dict[str, Any]], profiles: Sequence[Profile], rows: int) -> str | None:
+    """The first column of whose values every row has another, and whose name says that it tells
+    rows apart."""
+    for column, one in zip(columns, profiles, strict=True):
+        name = str(column["name"])
+        sounds = name in _KEY_NAMES or name.endswith(_KEY_ENDS)
+        is_unique = one.values == one.distinct == rows and rows > 1
+        if sounds and is_unique and column["type"] != "jsonb":
+            return name
     return None
 
 
-def _dialect(profile: Profile, encoding: str) -> dict[str, Any]:
-    """What differs from the contract's own defaults."""
-    values = {
-        "delimiter": (profile.delimiter, ","),
-        "quote": (profile.quote, '"'),
-        "escape": (profile.escape, profile.quote),
-        "header": (profile.header, True),
-        "null": (profile.null, ""),
-        "encoding": (encoding, "utf-8"),
-    }
-    return {name: found for name, (found, usual) in values.items() if found != usual}
+def merged(parts: Sequence[Fields]) -> Fields:
+    """The fields of several files of one kind, each field once."""
+    first = parts[0]
+    found: dict[str | int, SourceField] = {}
+    for part in parts:
+        for one in part.fields:
+            known = found.setdefault(_identity(one), one)
+            nullable = known.nullable or one.nullable
+            kind = known.kind if known.kind == one.kind else _wider(known.kind, one.kind)
+            found[_identity(one)] = replace(known, nullable=nullable, kind=kind)
+    missing = {key for key in found if not all(key in map(_identity, p.fields) for p in parts)}
+    fields = [replace(one, nullable=one.nullable or key in missing) for key, one in found.items()]
+    unsure = [*dict.fromkeys(doubt for part in parts for doubt in part.unsure)]
+    unsure += [f"{found[key].name!r} is not in every file" for key in missing]
+    return Fields(fields, first.format, sum(part.rows for part in parts), unsure)
 
 
-def _made_safe(name: str, number: int) -> str:
-    letters = "".join(one if one.isascii() and one.isalnum() else "_" for one in name.strip())
-    candidate = letters.lower().strip("_")[:50]
-    return safe_column(candidate) or safe_column(f"c_{candidate}") or f"column_{number}"
+def _identity(one: SourceField) -> str | int:
+    return folded(one.origin) if isinstance(one.origin, str) else one.origin
+
+
+def _wider(one: str | None, other: str | None) -> str | None:
+    """A kind that holds both: of numbers numeric, else text."""
+    numbers = ("smallint", "integer", "bigint", "real", "double precision", "numeric")
+    if one is None or other is None:
+        return one or other
+    if {one.partition("(")[0], other.partition("(")[0]} <= set(numbers):
+        return _wider_number(one, other)
+    return "text" if "jsonb" not in (one, other) else "jsonb"
+
+
+def _wider_number(one: str, other: str) -> str:
+    ranks = ("smallint", "integer", "bigint")
+    if one in ranks and other in ranks:
+        return max(one, other, key=ranks.index)
+    return "double precision" if {one, other} <= {"real", "double precision"} else "numeric"

@@ -1,0 +1,86 @@
+"""In which encoding is a file? What the bytes do not decide is said to be unsure. Without I/O."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from typing import Final
+
+import charset_normalizer
+
+from headrace_loader.inference.errors import InferenceError
+
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_USUAL: Final = ("cp1252", "shift_jis", "gb18030", "euc_kr", "big5")
+_GUESSED_FROM: Final = 2**20
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A file's text, and the encoding as a contract names it.
+
+    Args:
+        unsure: a sentence, if the bytes alone do not decide.
+    """
+
+    text: str
+    encoding: str
+    unsure: str | None = None
+
+
+def decoded(content: bytes, *, whole: bool) -> Encoded:
+    """The text of a file.
+
+    Args:
+        whole: the content does not end in the midst of the file.
+
+    Raises:
+        InferenceError: no encoding fits all of it.
+    """
+    marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    if marked is not None:
+        text = _text(content, "utf-8-sig" if marked == "utf-8" else marked, whole=whole)
+        if text is None:
+            raise InferenceError(
+                f"The file begins with the mark of {marked}, but not all of it is {marked}.",
+                "Write the file anew.",
+            )
+        return Encoded(text, marked)
+    text = _text(content, "utf-8", whole=whole)
+    return Encoded(text, "utf-8") if text is not None else _likeliest(content, whole=whole)
+
+
+def _likeliest(content: bytes, *, whole: bool) -> Encoded:
+    guess = charset_normalizer.from_bytes(content[:_GUESSED_FROM]).best()
+    names = [codecs.lookup(guess.encoding).name] if guess is not None else []
+    usual = _text(content, _USUAL[0], whole=whole)
+    for name in [*names, *_USUAL]:
+        text = _text(content, name, whole=whole)
+        if text is not None:
+            # Many encodings read a few letters alike; of these the usual one is named.
+            named = _USUAL[0] if text == usual else name
+            doubt = f"the file is not UTF-8; {named} is a guess: {_sight(text)}"
+            return Encoded(text, named, doubt)
+    raise InferenceError(
+        "The file is not UTF-8, and no other encoding fits all of its bytes.",
+        "Save it as UTF-8; or write the contract by hand, with its encoding.",
+    )
+
+
+def _text(content: bytes, encoding: str, *, whole: bool) -> str | None:
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(content, whole)
+    except UnicodeDecodeError:
+        return None
+
+
+def _sight(text: str) -> str:
+    """The first words that are not ASCII, for the user to judge."""
+    words = (word for word in text.split() if not word.isascii())
+    return f"look whether {next(words, '')[:60]!r} is right"
