@@ -104,6 +104,12 @@ def warehouse_dsn(postgres_server: str) -> Iterator[str]:
         yield dsn
 
 
+@pytest.fixture
+def new_database(postgres_server: str) -> Callable[[], AbstractContextManager[str]]:
+    """Makes an empty database for as long as a block lasts."""
+    return lambda: _database(postgres_server)
+
+
 @pytest.fixture(scope="session")
 def ledger_template(postgres_server: str) -> Iterator[str]:
     """The name of a database with the ledger's newest schema and nothing in it."""

@@ -102,12 +102,18 @@ def _applied_buckets(of: Mapping[str, list[dict[str, Any]]]) -> Found:
     }
     telling = {one["bucket"] for one in of["aws_s3_bucket_notification"] if one["eventbridge"]}
     return {
-        f"bucket {one['bucket'].removesuffix(f'-{ACCOUNT}')}": {
+        f"bucket {_without_account(one['bucket'])}": {
             "versioned": one["bucket"] in versioned,
             "notifications": one["bucket"] in telling,
         }
         for one in of["aws_s3_bucket"]
     }
+
+
+def _without_account(text: str) -> str:
+    """The text with the names of buckets as they are on this machine: on AWS they end in the
+    account, for no two accounts can have a bucket of one name."""
+    return text.replace(f"-{ACCOUNT}", "")
 
 
 def _applied_queues(of: Mapping[str, list[dict[str, Any]]]) -> Found:
@@ -135,7 +141,7 @@ def _applied_rules(of: Mapping[str, list[dict[str, Any]]]) -> Found:
     targets = {one["rule"]: one for one in of["aws_cloudwatch_event_target"]}
     return {
         f"rule {rule['event_bus_name']}/{rule['name']}": {
-            "pattern": _plain(json.loads(rule["event_pattern"])),
+            "pattern": _plain(json.loads(_without_account(rule["event_pattern"]))),
             "target": targets[rule["name"]]["arn"],
             "target_id": targets[rule["name"]]["target_id"],
         }

@@ -188,22 +188,32 @@ def test_second_apply_changes_nothing(stack: Applied) -> None:
 
 
 def _changed(stack: Applied) -> list[str]:
-    """Addresses of what an apply would change."""
+    """What an apply would change: addresses, actions and attributes."""
     changes = [
         change
         for change in stack.terraform.plan()["resource_changes"]
         if change["change"]["actions"] not in (["no-op"], ["read"])
     ]
-    return [one["address"] for one in changes if not _forgotten(one)]
+    return [
+        f"{one['address']}: {one['change']['actions']} {sorted(_differing(one))}"
+        for one in changes
+        if not _forgotten(one)
+    ]
+
+
+def _differing(changed: Mapping[str, Any]) -> set[str]:
+    """Names of the attributes that are not the same before and after; some are not known before
+    an apply."""
+    before, after = changed["change"]["before"] or {}, changed["change"]["after"] or {}
+    unknown = {name for name, is_one in changed["change"]["after_unknown"].items() if is_one}
+    return unknown | {name for name in before | after if before.get(name) != after.get(name)}
 
 
 def _forgotten(changed: Mapping[str, Any]) -> bool:
-    before, after = changed["change"]["before"], changed["change"]["after"]
-    if changed["type"] not in FORGOTTEN or before is None or after is None:
+    if changed["type"] not in FORGOTTEN or changed["change"]["actions"] != ["update"]:
         return False
-    differing = {name for name, value in after.items() if value != before.get(name)}
     forgotten = FORGOTTEN[changed["type"]]
-    return forgotten is None or differing <= forgotten
+    return forgotten is None or _differing(changed) <= forgotten
 
 
 def test_apply_leaves_the_number_of_tasks_alone(stack: Applied) -> None:

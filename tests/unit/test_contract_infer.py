@@ -22,7 +22,6 @@ from headrace_loader.inference import inferring
 from headrace_loader.inference.errors import InferenceError
 from headrace_loader.inference.forms import times
 from headrace_loader.inference.suggesting import Inferred
-from headrace_local.cli import run
 from headrace_shared.contract import read_contract
 
 TEXT = "id,name\n1,Jürgen\n2,Köln\n"
@@ -331,36 +330,3 @@ def test_columnar_file_says_its_types_itself(tmp_path: Path, kind: str) -> None:
 def test_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
     with pytest.raises(InferenceError, match="ends early"):
         of_text(tmp_path, gzip.compress(b"a,b\n1,2\n")[:-5])
-
-
-@pytest.mark.parametrize("content", [b"", b"\x00\xff" * 500, b"\n\n\n", b'"' * 99])
-def test_file_that_is_hardly_csv_is_no_bug(
-    tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "a.csv"
-    path.write_bytes(content)
-    run(["contract", "infer", str(path)])
-    assert "bug" not in capsys.readouterr().err
-
-
-def test_command_prints_a_contract_and_doubts_apart(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "a.csv").write_text("id,zip\n1,00123\n")
-    assert run(["contract", "infer", str(tmp_path / "a.csv")]) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out)["columns"][0]["name"] == "id"
-    assert "unsure: zip" in told.err
-    (tmp_path / "contract.json").write_text(told.out)
-    assert run(["contract", "check", str(tmp_path / "contract.json")]) == 0
-    assert run(["contract", "infer", str(tmp_path / "none.csv")]) == 2
-
-
-def test_command_says_which_rows_do_not_fit(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "a.csv").write_text("id,name\n1,a\n2,b,c\n3,d\n" + "4,e\n" * 30)
-    assert run(["contract", "infer", str(tmp_path / "a.csv")]) == 1
-    told = capsys.readouterr()
-    assert [one["name"] for one in json.loads(told.out)["columns"]] == ["id", "name"]
-    assert "a.csv: line 3: too many fields" in told.err

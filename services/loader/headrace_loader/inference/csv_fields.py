@@ -102,9 +102,8 @@ def _dialect(connection: duckdb.DuckDBPyConnection, path: Path, regular: str | N
         )
         row = connection.execute(query, [str(path), regular]).fetchone()
     assert row is not None
-    delimiter, quote, escape, comment, header, skipped = (
-        None if one == "(empty)" else one for one in row[:-1]
-    )
+    delimiter, quote, escape, comment = (None if one == "(empty)" else one for one in row[:4])
+    header, skipped = bool(row[4]), int(row[5])
     quote = quote or '"'
     before = _lines(path, skipped)
     if comment is None and before and all(line[:1] in ("#", "") for line in before):
