@@ -195,18 +195,21 @@ def _changed(stack: Applied) -> list[str]:
         if change["change"]["actions"] not in (["no-op"], ["read"])
     ]
     return [
-        f"{one['address']}: {one['change']['actions']} {sorted(_differing(one))}"
+        f"{one['address']}: {one['change']['actions']} {sorted(_differing(one) | _unknown(one))}"
         for one in changes
         if not _forgotten(one)
     ]
 
 
 def _differing(changed: Mapping[str, Any]) -> set[str]:
-    """Names of the attributes that are not the same before and after; some are not known before
-    an apply."""
+    """Names of the attributes that are not the same before and after."""
     before, after = changed["change"]["before"] or {}, changed["change"]["after"] or {}
-    unknown = {name for name, is_one in changed["change"]["after_unknown"].items() if is_one}
-    return unknown | {name for name in before | after if before.get(name) != after.get(name)}
+    return {name for name, value in after.items() if value != before.get(name)}
+
+
+def _unknown(changed: Mapping[str, Any]) -> set[str]:
+    """Names of the attributes that are known only after an apply."""
+    return {name for name, is_one in changed["change"]["after_unknown"].items() if is_one}
 
 
 def _forgotten(changed: Mapping[str, Any]) -> bool:
