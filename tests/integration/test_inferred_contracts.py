@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import gzip
 import io
@@ -37,7 +38,7 @@ async def loads(road: Road, name: str, content: bytes, folder: Path) -> tuple[in
     """Rows of the file, by Python's own reader, and rows loaded."""
     path = folder / name
     path.write_bytes(content)
-    found = infer([(path, name)])
+    found = await asyncio.to_thread(infer, [(path, name)])
     table = f"t{abs(hash(name))}"
     document = json.dumps(found.document)
     applied = await road.load(f"dev/schema/{table}/contract.json", document)

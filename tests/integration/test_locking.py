@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from headrace_loader.files import Files
-from headrace_loader.lake import S3Lake
+from headrace_loader.lake import Lake
 from headrace_loader.loading import Loading
 from headrace_loader.outcomes import Loaded
 from headrace_loader.postgres import PostgresWarehouse
@@ -27,7 +27,7 @@ LARGE = "id\n" + "1\n" * 200_000
 class SlowLake:
     """The real lake, but the bytes of some keys come only when they are let go."""
 
-    def __init__(self, lake: S3Lake, *held: str) -> None:
+    def __init__(self, lake: Lake, *held: str) -> None:
         self._lake = lake
         self._held = held
         self.reading = asyncio.Event()
@@ -57,7 +57,7 @@ async def loader(
         stall_seconds=stall_seconds,
     ) as warehouse:
         yield Loading(
-            Files(cast("S3Lake", lake), quarantine=None), warehouse, contract_wait_seconds=900
+            Files(cast("Lake", lake), quarantine=None), warehouse, contract_wait_seconds=900
         )
 
 

@@ -102,7 +102,7 @@ def _array_within(content: bytes) -> str | None:
     ]
     others = [value for value in document.values() if isinstance(value, (dict, list))]
     is_envelope = len(arrays) == 1 and (len(others) == 1 or len(document) <= 3)
-    return _origin((arrays[0],)) if is_envelope else None
+    return _json_path((arrays[0],)) if is_envelope else None
 
 
 def _seen(records: Sequence[Mapping[str, Any]]) -> dict[Path, _Seen]:
@@ -185,9 +185,11 @@ def _keep(
 
 
 def _origin(path: Path) -> str:
-    """The path as a contract writes it; of one plain name the name alone."""
-    if len(path) == 1 and not path[0].startswith("$"):
-        return path[0]
+    """What a column's `from` has to be: a name alone, or a path."""
+    return path[0] if len(path) == 1 and not path[0].startswith("$") else _json_path(path)
+
+
+def _json_path(path: Path) -> str:
     return "$" + "".join(
         f".{name}" if _PLAIN_NAME.match(name) else f"[{json.dumps(name, ensure_ascii=False)}]"
         for name in path
@@ -197,7 +199,7 @@ def _origin(path: Path) -> str:
 def _doubts(seen: Mapping[Path, _Seen], leaves: Sequence[Path]) -> Iterator[str]:
     for path in leaves:
         if seen[path].of_objects:
-            at = "$" + "".join(f".{name}" for name in path)
+            at = _json_path(path)
             yield (
                 f"{at} holds arrays of objects, and is jsonb here: with "
                 f'"explode": ["{at}"] in the format each element makes a row'
