@@ -58,7 +58,9 @@ def decoded(content: bytes, *, whole: bool) -> Encoded:
 
 def _likeliest(content: bytes, *, whole: bool) -> Encoded:
     guess = charset_normalizer.from_bytes(content[:_GUESSED_FROM]).best()
-    names = [codecs.lookup(guess.encoding).name] if guess is not None else []
+    # Without a coherence it knows no language in which the text makes sense.
+    knows = guess is not None and guess.coherence > 0
+    names = [codecs.lookup(guess.encoding).name] if guess is not None and knows else []
     usual = _text(content, _USUAL[0], whole=whole)
     for name in [*names, *_USUAL]:
         text = _text(content, name, whole=whole)
