@@ -25,6 +25,7 @@ COMMANDS = (
     "drop",
     "status",
     "show",
+    "check",
     "contract",
     "verify",
     "backfill",
