@@ -1,14 +1,13 @@
 # The API: answers for every drop and table. Behind a load balancer that is internal unless asked.
 
 module "api" {
-  source           = "./modules/service"
-  name             = "api"
-  platform         = merge(local.platform, { security_group_ids = local.api_security_group_ids })
-  size             = local.services.api
-  port             = local.api_port
-  target_group_arn = aws_lb_target_group.api.arn
-  policy_json      = data.aws_iam_policy_document.api.json
-  secrets          = { HEADRACE_CURSOR_SECRET = coalesce(var.cursor_secret.arn, one(module.cursor_secret[*].arn)) }
+  source      = "./modules/service"
+  name        = "api"
+  platform    = merge(local.platform, { security_group_ids = local.api_security_group_ids })
+  size        = local.services.api
+  port        = local.api_port
+  policy_json = data.aws_iam_policy_document.api.json
+  secrets     = { HEADRACE_CURSOR_SECRET = coalesce(var.cursor_secret.arn, one(module.cursor_secret[*].arn)) }
 
   environment = merge(local.common_environment, local.warehouse_environment, {
     HEADRACE_LOG_TABLE  = aws_dynamodb_table.log.name
@@ -24,8 +23,10 @@ module "api" {
     HEADRACE_WAREHOUSE_SECRET = local.warehouse.api_secret_arn
   })
 
-  # A service cannot be put behind a target group that no listener uses.
-  depends_on = [aws_lb_listener.api]
+  # From the listener, for a service cannot be put behind a target group that no listener uses. A
+  # depends_on would hold back every data source of the module, so that a change of the network showed
+  # as a change of roles, too.
+  target_group_arn = aws_lb_listener.api.default_action[0].target_group_arn
 }
 
 data "aws_iam_policy_document" "api" {

@@ -213,7 +213,10 @@ def _unknown(changed: Mapping[str, Any]) -> set[str]:
 
 
 def _forgotten(changed: Mapping[str, Any]) -> bool:
-    if changed["type"] not in FORGOTTEN or changed["change"]["actions"] != ["update"]:
+    if changed["type"] not in FORGOTTEN or None in (
+        changed["change"]["before"],
+        changed["change"]["after"],
+    ):
         return False
     forgotten = FORGOTTEN[changed["type"]]
     return forgotten is None or _differing(changed) <= forgotten
