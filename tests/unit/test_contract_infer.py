@@ -22,6 +22,7 @@ from headrace_loader.inference import inferring
 from headrace_loader.inference.errors import InferenceError
 from headrace_loader.inference.forms import times
 from headrace_loader.inference.suggesting import Inferred
+from headrace_loader.own_contracts import without_guesses
 from headrace_shared.contract import read_contract
 
 TEXT = "id,name\n1,Jürgen\n2,Köln\n"
@@ -330,3 +331,17 @@ def test_columnar_file_says_its_types_itself(tmp_path: Path, kind: str) -> None:
 def test_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
     with pytest.raises(InferenceError, match="ends early"):
         of_text(tmp_path, gzip.compress(b"a,b\n1,2\n")[:-5])
+
+
+@pytest.mark.parametrize(
+    ("named", "kept"), [("cp1252", "detect"), ("utf-16", "utf-16"), (None, None)]
+)
+def test_own_contract_has_no_key_and_no_encoding_that_is_a_guess(
+    named: str | None, kept: str | None
+) -> None:
+    written = {"delimiter": ";"} | ({"encoding": named} if named else {})
+    made = without_guesses({"columns": [], "primary_key": ["id"], "format": written})
+    assert made == {
+        "columns": [],
+        "format": {"delimiter": ";"} | ({"encoding": kept} if kept else {}),
+    }

@@ -89,7 +89,7 @@ class OwnContracts:
         _log.info("contract.inferred", unsure=len(found.unsure))
         unsure = " ".join(f"Unsure: {doubt}" for doubt in found.unsure)
         told = f"Inferred from {drop.key} (drop {drop.drop_id}). {unsure}".strip()
-        document = _without_guesses(found.document) | {"description": told[:4_000]}
+        document = without_guesses(found.document) | {"description": told[:4_000]}
         return json.dumps(document, indent=2).encode()
 
     async def _put(self, drop: Drop, key: str, document: bytes) -> None:
@@ -104,7 +104,7 @@ class OwnContracts:
                     raise
 
 
-def _without_guesses(document: Mapping[str, Any]) -> dict[str, Any]:
+def without_guesses(document: Mapping[str, Any]) -> dict[str, Any]:
     """The contract without a key and without an encoding that is only likely: no person has looked
     at it, and one file says little of the next. A file that needs the encoding is then rejected
     with the candidates."""
