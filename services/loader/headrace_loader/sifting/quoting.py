@@ -65,7 +65,7 @@ class QuoteFinder:
         if not places.size:
             return Quoting(quotes, _NONE)
         if self.are_sound(given, places, begins_inside=False, before=LF):
-            return Quoting(np.bitwise_xor.accumulate(quotes), _NONE)
+            return Quoting(_alternating(places, len(data)), _NONE)
         return self._matched(data, given, places)
 
     def are_sound(self, data: Bytes, places: Indices, *, begins_inside: bool, before: int) -> bool:
@@ -102,6 +102,14 @@ class QuoteFinder:
                 broken, edges[-1] = start, (start, len(data))
                 break
         return _quoting(len(data), edges, places, broken)
+
+
+def _alternating(places: Indices, length: int) -> Mask:
+    """Bytes that are outside before the first place, inside from there to the second, and so on."""
+    edges = np.concatenate([[0], places, [length]])
+    is_inside = np.arange(len(edges) - 1) % 2 == 1
+    found: Mask = np.repeat(is_inside, np.diff(edges))
+    return found
 
 
 def _quoting(
