@@ -25,7 +25,9 @@ _CODES: Final[Mapping[Stage, tuple[str, ...]]] = {
     Stage.TRANSFORM: (
         "bad_rows",
         "contract_invalid",
+        "delimiter_mismatch",
         "encoding_invalid",
+        "encoding_undecided",
         "end_marker",
         "file_damaged",
         "file_empty",
@@ -37,6 +39,7 @@ _CODES: Final[Mapping[Stage, tuple[str, ...]]] = {
         "json_malformed",
         "line_too_long",
         "no_good_rows",
+        "partition_value",
         "records_missing",
         "too_many_bad_rows",
         "unpacks_to_too_much",
