@@ -55,6 +55,7 @@ _CODES: Final[Mapping[Stage, tuple[str, ...]]] = {
         "object_missing",
         "operation_not_allowed",
         "primary_key_missing",
+        "refused_by_table",
         "reuploaded",
         "revert_refused",
         "temporarily_unavailable",

@@ -166,7 +166,7 @@ def _out_of_time(refused: _Refused, seconds: float) -> PermanentError:
     why = f"; one of them {first.first.reason}" if first else ""
     return PermanentError(
         Reason(
-            code=REFUSED_BY_TABLE,
+            code="refused_by_table",
             message=f"The table refuses rows of the file, and they were not all found within "
             f"{seconds:g} seconds ({len(refused.rows):,} were){why}.",
             remedy="Nothing of the file is loaded. Correct the file, upload it in smaller parts, "
