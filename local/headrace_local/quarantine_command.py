@@ -16,7 +16,13 @@ from headrace_local import console
 from headrace_local.api_client import ApiClient, DropItem
 from headrace_local.errors import UserError
 from headrace_local.figures import clock, count, plain
-from headrace_local.quarantined import Quarantined, correcting_name, exported, quarantined
+from headrace_local.quarantined import (
+    Quarantined,
+    correcting_key,
+    correcting_name,
+    exported,
+    quarantined,
+)
 from headrace_local.query_commands import ApiUrl, AsJson, find_drop
 from headrace_local.render import aligned, bad_rows_table, state_text
 from headrace_local.render import show as print_aligned
@@ -148,7 +154,7 @@ def _export(kept: Quarantined, item: DropItem, where: Path) -> None:
     path.write_bytes(content)
     written = f"{count(len(kept.rows))} rows written to {path}. "
     if _others_loaded(kept) and item.corrects is None:
-        place = f"{item.db_name}/{_action(item)}/{item.table_name}/{correcting_name(item)}"
+        place = f"{item.db_name}/{_action(item)}/{item.table_name}/{correcting_key(item)}"
         advice = f"Correct them, then: headrace drop {quote(str(path))} {quote(place)}"
     else:
         advice = _advice(kept, item)

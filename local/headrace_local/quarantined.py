@@ -89,6 +89,12 @@ def correcting_name(item: DropItem) -> str:
     return f"{stem or ending}{CORRECTS}{item.drop_id}.{ending}{more}"
 
 
+def correcting_key(item: DropItem) -> str:
+    """The same behind the folders of the drop's file that give columns their values."""
+    folders = (item.file or item.key).split("/")[:-1]
+    return "/".join([*(one for one in folders if "=" in one), correcting_name(item)])
+
+
 def _raw(row: Mapping[str, Any], encoding: str) -> bytes:
     if "raw" in row:
         return encoded(str(row["raw"]), encoding)

@@ -319,3 +319,14 @@ async def test_any_name_loads_what_the_contract_says(
     outcome = await road.load(f"dev/append/users/{file}", body)
     assert isinstance(outcome, Loaded), outcome
     assert rows(road, "id, first_name") == [(1, "a b"), (2, "c")]
+
+
+async def test_corrected_rows_of_a_columnar_file_of_any_name_load(road: Road) -> None:
+    await road.contract(columns=[ID, DAY], format={"type": "parquet"}, on_bad_rows=QUARANTINE)
+    records = [{"id": "1"}, {"id": "x"}]
+    drop = road.land("dev/append/users/dt=2026-01-01/part-0", parquet(records))
+    assert isinstance(await road.loading.load(drop, attempt=1), Loaded)
+    key = f"dev/append/users/dt=2026-01-01/part-0.corrects-{drop.drop_id}.part-0"
+    outcome = await road.load(key, "id\n2\n")
+    assert isinstance(outcome, Loaded), outcome
+    assert rows(road, "id, dt::text") == [(1, "2026-01-01"), (2, "2026-01-01")]

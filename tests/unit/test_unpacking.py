@@ -153,7 +153,12 @@ async def test_name_that_promises_what_is_not_there_is_told(packing: Packing) ->
 
 @pytest.mark.parametrize("packing", Packing)
 async def test_text_is_read_as_it_is_whatever_its_name_promises(packing: Packing) -> None:
-    for content in (b"a\x01b\n1,2\n", "\ufeffa,b\n".encode("utf-16-le"), b"PAR1\x15\x04"):
+    for content in (
+        b"a\x01b\n1,2\n",
+        "\ufeffa,b\n".encode("utf-16-le"),
+        b"PAR1\x15\x04",
+        b"a\n1\n",
+    ):
         assert await content_of([content], f"a.csv{packing}") == [content]
 
 

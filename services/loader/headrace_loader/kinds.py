@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from headrace_loader.unpacking import Packing, is_text
+from headrace_shared.drop import CORRECTS
 from headrace_shared.errors import PermanentError
 from headrace_shared.file_formats import ColumnarFormat, CsvFormat, FileFormat, JsonFormat
 from headrace_shared.reasons import Reason
@@ -32,7 +33,8 @@ _COLUMNAR_NAMES: Final = {
     ".ipc": "Arrow",
 }
 _KEPT_NAMES: Final = tuple(f"{name}.csv" for name in _COLUMNAR_NAMES)
-"""The corrected rows of a columnar file: `a.corrects-<drop id>.parquet.csv`."""
+"""The corrected rows of a columnar file: `a.corrects-<drop id>.parquet.csv`. In a table of columnar
+files any corrected file that is text is one."""
 
 _COLUMNAR: Final = CsvFormat(repeated_header="accept")
 """A columnar file is read as CSV of this kind."""
@@ -69,6 +71,8 @@ def kind_of(head: bytes, file: str, written: FileFormat) -> Kind:
     if head.startswith((_ARROW_FILE, _ARROW_STREAM)):
         return Kind.ARROW
     if bare_name(file).endswith(_KEPT_NAMES):
+        return Kind.PLAIN_CSV
+    if isinstance(written, ColumnarFormat) and CORRECTS in file and is_text(head):
         return Kind.PLAIN_CSV
     if isinstance(written, ColumnarFormat):
         raise _mismatch(head, written.type, "as the contract says, or change the contract's format")

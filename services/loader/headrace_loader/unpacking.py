@@ -106,9 +106,9 @@ def packing_of(beginning: bytes) -> Packing | None:
 
 
 def is_text(beginning: bytes) -> bool:
-    """Whether bytes at the beginning of a file can be text: more than a few of them, without
-    control characters, or with the byte-order mark of UTF-16."""
-    if len(beginning) < _LONGEST_BEGINNING:
+    """Whether bytes at the beginning of a file can be text: without control characters, or with
+    the byte-order mark of UTF-16, and not the first bytes of something packed."""
+    if any(mark.startswith(beginning) for mark in _BEGINNINGS.values()):
         return False
     return beginning.startswith(_UTF16) or not _CONTROL.search(beginning)
 
