@@ -96,6 +96,7 @@ def postgres(cluster: Cluster, port: int, *, fsync: bool) -> Program:
         "log_min_messages": "log",
         "log_min_error_statement": "panic",
         "log_error_verbosity": "terse",
+        "log_parameter_max_length": "0",
         "log_parameter_max_length_on_error": "0",
         "log_checkpoints": "off",
     }

@@ -256,7 +256,7 @@ run "postgres" {
   }
 
   assert {
-    condition     = length(setsubtract(["log_min_messages=log", "log_min_error_statement=panic", "log_error_verbosity=terse"], [for p in aws_rds_cluster_parameter_group.this.parameter : "${p.name}=${p.value}"])) == 0
+    condition     = length(setsubtract(["log_min_messages=log", "log_min_error_statement=panic", "log_error_verbosity=terse", "log_parameter_max_length=0", "log_parameter_max_length_on_error=0"], [for p in aws_rds_cluster_parameter_group.this.parameter : "${p.name}=${p.value}"])) == 0
     error_message = "No refused value is in the log."
   }
 

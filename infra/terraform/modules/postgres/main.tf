@@ -71,6 +71,17 @@ resource "aws_rds_cluster_parameter_group" "this" {
     name  = "log_error_verbosity"
     value = "terse"
   }
+
+  # Slow statements are logged without the values that they were given.
+  parameter {
+    name  = "log_parameter_max_length"
+    value = "0"
+  }
+
+  parameter {
+    name  = "log_parameter_max_length_on_error"
+    value = "0"
+  }
 }
 
 resource "aws_rds_cluster" "this" {
