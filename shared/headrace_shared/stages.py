@@ -51,6 +51,7 @@ _CODES: Final[Mapping[Stage, tuple[str, ...]]] = {
         "contract_change_refused",
         "contract_inferred",
         "contract_missing",
+        "corrects_a_correction",
         "internal_error",
         "object_missing",
         "operation_not_allowed",

@@ -129,6 +129,17 @@ async def find(connection: AsyncConnection[Any], drop: Drop, *, lock: bool = Fal
     return None if row is None else _entry(row)
 
 
+async def reverted_version(connection: AsyncConnection[Any], bucket: str, key: str) -> UUID | None:
+    """The latest version of a key, if it was reverted."""
+    cursor = await connection.execute(
+        "select drop_id, outcome from headrace.ledger where bucket = %s and key = %s "
+        "order by drop_id desc limit 1",
+        [bucket, key],
+    )
+    row = await cursor.fetchone()
+    return row[0] if row and row[1] == _OUTCOMES[Reverted] else None
+
+
 async def claim(
     connection: AsyncConnection[Any], drop: Drop, started_at: datetime, request: int
 ) -> Claim | Outcome:

@@ -19,7 +19,7 @@ from headrace_loader.bringing import bring
 from headrace_loader.files import Files, Rows
 from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Applied, Outcome, Rejected, Reverted, Superseded
-from headrace_loader.own_contracts import OwnContracts
+from headrace_loader.own_contracts import OwnContracts, inferred_key
 from headrace_loader.pace import Verdict
 from headrace_loader.placing import Placement, place
 from headrace_loader.plain_dates import UnclearDatesError
@@ -310,7 +310,11 @@ class Loading:
         own = self._own_contracts
         if isinstance(missing, PermanentError) or own is None or not own.makes_for(drop):
             return missing
-        return await own.make(drop)
+        reverted = await self._warehouse.reverted_version(drop.bucket, inferred_key(drop))
+        if reverted is None:
+            return await own.make(drop)
+        reason = _reverted(drop, reverted)
+        return TransientError(reason.message, retry_after=missing.retry_after, reason=reason)
 
     def _contract_missing(self, drop: Drop, attempt: int) -> PermanentError | TransientError:
         """Tries are counted, not hours: a drop may have lain in the queue beside its contract
@@ -330,6 +334,17 @@ class Loading:
             f"{drop.db_name}/schema/{drop.table_name}/contract.json, then replay this drop."
         )
         return PermanentError(reason.model_copy(update={"remedy": remedy}))
+
+
+def _reverted(drop: Drop, contract_id: UUID) -> Reason:
+    """No other contract is inferred: a person has decided against the one that was."""
+    return Reason(
+        code="contract_missing",
+        message=f"The table {drop.table} has no contract: the one that was inferred was reverted, "
+        "and no other is inferred.",
+        remedy=f"Drop one at {drop.db_name}/schema/{drop.table_name}/contract.json, or take the "
+        f"inferred one again with `headrace replay {contract_id}`. This drop waits for it.",
+    )
 
 
 def _first_reading(contract: Contract) -> _Reading:

@@ -59,7 +59,7 @@ class OwnContracts:
             PermanentError: nothing can be inferred from the file.
             TransientError: the lake could not be reached.
         """
-        key = f"{drop.db_name}/{Action.SCHEMA}/{drop.table_name}/inferred.json"
+        key = inferred_key(drop)
         if not await self._is_there(drop.bucket, key):
             await self._put(drop, key, await self._document(drop))
         reason = Reason(
@@ -102,6 +102,11 @@ class OwnContracts:
             except ClientError as error:
                 if error_code(error) not in _THERE:
                     raise
+
+
+def inferred_key(drop: Drop) -> str:
+    """The key of the contract that is inferred for the drop's table."""
+    return f"{drop.db_name}/{Action.SCHEMA}/{drop.table_name}/inferred.json"
 
 
 def without_guesses(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from headrace_loader.ledger import Claim
 from headrace_loader.outcomes import Rejected, Superseded
 from headrace_loader.standing import Standing, StoredContract
 from headrace_shared.contract import Contract, OnReupload
-from headrace_shared.drop import Action, Drop
+from headrace_shared.drop import CORRECTS, Action, Drop
 from headrace_shared.evolution import carried, types_of
 from headrace_shared.reasons import Reason
 
@@ -106,6 +106,14 @@ def _refusal(drop: Drop, contract: Contract, standing: Standing) -> Reason | Non
             code="primary_key_missing",
             message=f"The contract of {drop.table} names no primary_key to merge by.",
             remedy="Name it in the contract and replay the drop; or use append or truncate.",
+        )
+    if CORRECTS in (standing.corrected_key or ""):
+        return Reason(
+            code="corrects_a_correction",
+            message=f"The drop {drop.corrects} is a correction itself: its rows that are loaded "
+            "would be there twice.",
+            remedy="Correct the rows in the whole file of that drop, and upload it under its own "
+            f"key, {standing.corrected_key!r}: it takes the place of its earlier version.",
         )
     if contract.on_reupload_of(drop) is OnReupload.REJECT and standing.earlier_version is not None:
         return Reason(

@@ -138,6 +138,12 @@ class PostgresWarehouse:
             async with self._pool.connection() as connection:
                 return await ledger.find(connection, drop)
 
+    async def reverted_version(self, bucket: str, key: str) -> UUID | None:
+        """The latest version of a key, if it was reverted."""
+        with warehouse_errors("reading the ledger"):
+            async with self._pool.connection() as connection:
+                return await ledger.reverted_version(connection, bucket, key)
+
     async def contract(self, drop: Drop, contract_order: UUID) -> StoredContract | None:
         """The contract under which the drop is read."""
         with warehouse_errors("reading the contract"):

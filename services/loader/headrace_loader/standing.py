@@ -45,6 +45,7 @@ _STANDING: Final[LiteralString] = """
           order by drop_id desc limit 1) as replaced_by,
         (select drop_id from versions where drop_id < %(drop_id)s and outcome <> 'reverted'
           order by drop_id limit 1) as earlier_version,
+        (select key from headrace.ledger where drop_id = %(corrects)s) as corrected_key,
         in_force.drop_id as in_force_id, in_force.contract as in_force,
         own.drop_id as contract_id, own.contract as contract,
         (select coalesce(jsonb_agg(contracts.contract order by contracts.drop_id), '[]')
@@ -78,6 +79,7 @@ class Standing:
         replaced_by: a later version of its key that replaces earlier ones.
         earlier_version: the first version of its key that was not reverted, if that is another
             drop; however else it ended.
+        corrected_key: of the drop whose quarantined rows this one corrects.
         contract: the one of the drop's place; None as long as the table has none.
         later: the accepted ones after it, of which the last one is in force.
         in_force: the one that the table has the shape of.
@@ -88,6 +90,7 @@ class Standing:
     later_upserts: bool
     replaced_by: UUID | None
     earlier_version: UUID | None
+    corrected_key: str | None
     contract: StoredContract | None
     later: tuple[Contract, ...]
     in_force: StoredContract | None
@@ -126,6 +129,7 @@ def _place(drop: Drop, contract_order: UUID) -> dict[str, Any]:
         "drop_id": drop.drop_id,
         "bucket": drop.bucket,
         "key": drop.key,
+        "corrects": drop.corrects,
         "contract_order": contract_order,
         "last_place": LAST_PLACE,
     }
