@@ -227,7 +227,7 @@ async def test_workbook_is_named_as_what_it_is() -> None:
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("[Content_Types].xml", "")
         archive.writestr("xl/workbook.xml", "")
-    assert await refusal([out.getvalue()]) == "file_type_unsupported"
+    assert await refusal([out.getvalue()]) == "file_type_mismatch"
 
 
 async def test_zip_of_several_files_names_them() -> None:

@@ -198,7 +198,7 @@ def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = [one for one in archive.infolist() if not (one.is_dir() or _is_beside(one))]
     if any(one.filename == _WORKBOOK for one in members):
         raise _refusal(
-            "file_type_unsupported",
+            "file_type_mismatch",
             "The file is an Excel workbook.",
             "Save its sheet as CSV (UTF-8) and upload that.",
         )
