@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from headrace_loader.lake import S3Lake
 from headrace_loader.loading import Loading
 from headrace_loader.outcomes import Loaded, Rejected
 from headrace_loader.own_contracts import OwnContracts
@@ -28,7 +29,7 @@ async def inferring(road: Road) -> AsyncIterator[Loading]:
             PostgresWarehouse.open(access, connections=4, lock_timeout_seconds=5)
         )
         s3 = await AwsClients(stack, connections=2).open("s3")
-        own = OwnContracts(road.files.lake, s3, ["lab"])
+        own = OwnContracts(S3Lake(s3), s3, ["lab"])
         yield Loading(road.files, warehouse, contract_wait_seconds=900, own_contracts=own)
 
 
