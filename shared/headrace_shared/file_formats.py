@@ -83,6 +83,20 @@ class CsvFormat(Part):
     thousands: Literal[".", ",", "'", " ", "\u00a0", "\u202f", "_"] | None = Field(
         None, description="What stands between groups of three digits in columns of numbers."
     )
+    percent: bool = Field(
+        default=False,
+        description="`12%` in a column of numbers is 0.12; a number without the sign is itself.",
+    )
+    currency: tuple[str, ...] = Field(
+        (), description="Signs that may stand before or after a number: `$`, `EUR`."
+    )
+    accounting: bool = Field(
+        default=False, description="`(12)` and `12-` in a column of numbers are -12."
+    )
+    true: tuple[str, ...] = Field(
+        (), description="Words for true in any case, beside those that Postgres reads: `ja`."
+    )
+    false: tuple[str, ...] = Field((), description="Words for false, as those for true.")
     encoding: str = Field(
         "utf-8",
         description="Any encoding of text that Python knows, in any spelling, such as `utf-16`, "
@@ -129,6 +143,15 @@ class CsvFormat(Part):
             raise ValueError("null must not hold the delimiter or the quote")
         if self.thousands == self.decimal:
             raise ValueError("thousands and decimal must differ")
+        return self
+
+    @check(mode="after")
+    def _words_differ(self) -> CsvFormat:
+        true, false = ({word.casefold() for word in words} for words in (self.true, self.false))
+        if true & false:
+            raise ValueError("a word cannot be both true and false")
+        if any(not sign.strip() or re.search(r"[\d%()+.,-]", sign) for sign in self.currency):
+            raise ValueError("a currency sign has no digits and none of %()+-.,")
         return self
 
     @property

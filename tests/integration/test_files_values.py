@@ -605,3 +605,26 @@ async def test_whole_doubles_of_parquet_are_whole_numbers(road: Road) -> None:
         ("6", "3"),
         (None, "1234567890123456768"),
     ]
+
+
+async def test_signs_and_words_that_the_contract_names_are_read(road: Road) -> None:
+    columns = [ONE, {"name": "n", "type": "numeric"}, {"name": "b", "type": "boolean"}]
+    written = {
+        "thousands": ",",
+        "percent": True,
+        "currency": ["$", "€"],
+        "accounting": True,
+        "true": ["ja"],
+        "false": ["nein"],
+    }
+    await road.contract(columns=columns, format=written, on_bad_rows=ASIDE)
+    body = 'id,n,b\n1,12%,ja\n2,"$1,234.50",Nein\n3,"(1,234.50)",t\n4,12-,\n5,5 €,so\n6,£5,ja\n'
+    outcome = await load(road, body, "a.csv")
+    assert isinstance(outcome, Loaded), outcome
+    assert rows(road) == [
+        ("1", "0.12", "true"),
+        ("2", "1234.50", "false"),
+        ("3", "-1234.50", "true"),
+        ("4", "-12", None),
+    ]
+    assert codes(outcome) == [(5, "b", "type"), (6, "n", "type")]

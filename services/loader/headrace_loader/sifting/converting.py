@@ -13,6 +13,7 @@ from typing import Final
 from babel import Locale, UnknownLocaleError
 from babel.dates import get_month_names
 
+from headrace_loader.sifting.number_texts import boolean_reader, has_marks, number_reader
 from headrace_loader.sifting.whole_numbers import is_integer, whole
 from headrace_shared.column_types import is_further
 from headrace_shared.contract import Column
@@ -36,9 +37,11 @@ def converters_of(columns: Sequence[Column], written: FileFormat) -> Mapping[int
     for place, column in enumerate(columns):
         if column.formats:
             found[place] = _of_times(column)
-        elif isinstance(written, CsvFormat) and _has_marks(written) and _is_number(column):
-            convert = _of_numbers(written.decimal, written.thousands)
+        elif isinstance(written, CsvFormat) and has_marks(written) and _is_number(column):
+            convert = number_reader(written)
             found[place] = _whole_of(convert) if is_integer(column) else convert
+        elif isinstance(written, CsvFormat) and _has_words(written) and column.type == "boolean":
+            found[place] = boolean_reader(written)
     return found
 
 
@@ -47,28 +50,12 @@ def needs_converting(columns: Sequence[Column], written: FileFormat) -> bool:
     return bool(converters_of(columns, written))
 
 
-def _has_marks(written: CsvFormat) -> bool:
-    return written.decimal != "." or written.thousands is not None
+def _has_words(written: CsvFormat) -> bool:
+    return bool(written.true or written.false)
 
 
 def _is_number(column: Column) -> bool:
     return not is_further(column.type) and re.split(r"[ (]", column.type)[0] in _NUMBERS
-
-
-def _of_numbers(decimal: str, thousands: str | None) -> Converter:
-    digits = r"\d+"
-    if thousands is not None:
-        digits = rf"(?:\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+|\d+)"
-    pattern = re.compile(rf"\s*[+-]?{digits}(?:{re.escape(decimal)}\d*)?(?:[eE][+-]?\d+)?\s*")
-    example = f"1{thousands or ''}234{decimal}5"
-
-    def convert(text: str) -> str:
-        if pattern.fullmatch(text) is None:
-            raise ValueError(f"is not a number written as {example}")
-        plain = text.replace(thousands, "") if thousands else text
-        return plain.replace(decimal, ".")
-
-    return convert
 
 
 def _whole_of(convert: Converter) -> Converter:
