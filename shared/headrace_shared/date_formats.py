@@ -60,11 +60,14 @@ def _missing(codes: Collection[str], column_type: str) -> Iterator[str]:
 
 
 def _missing_of_date(codes: Collection[str]) -> Iterator[str]:
-    if any(code in codes for code in _WHOLE_DATES) or "G" in codes:
+    has_weekday = any(day in codes for day in _WEEKDAYS)
+    # Beside %U or %W, Python counts the week by that one.
+    of_iso_week = {"G", "V"} <= set(codes) and has_weekday and not {"U", "W"} & set(codes)
+    if any(code in codes for code in _WHOLE_DATES) or of_iso_week:
         return
-    of_week = any(one in codes for one in "UW") and any(day in codes for day in _WEEKDAYS)
+    of_week = any(one in codes for one in "UW") and has_weekday
     if not any(code in codes for code in "Yy"):
-        yield "a year (%Y)"
+        yield "a year (%Y, or %G with %V and %u)" if "G" in codes else "a year (%Y)"
     if "j" in codes or of_week:
         return
     if not any(code in codes for code in "mbB"):

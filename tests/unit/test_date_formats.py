@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace_shared.contract import Column
@@ -16,6 +16,8 @@ KINDS = ("date", "timestamp without time zone", "time without time zone")
 
 
 @given(codes=CODES, kind=st.sampled_from(KINDS))
+@example(codes=["Y", "G"], kind="date")
+@example(codes=["y", "m", "G", "u"], kind="date")
 def test_format_that_is_taken_keeps_what_its_type_needs(codes: list[str], kind: str) -> None:
     form = " ".join(f"%{code}" for code in codes)
     try:
