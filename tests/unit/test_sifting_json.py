@@ -248,6 +248,7 @@ def test_short_way_of_the_many_gives_what_the_long_way_gives(
         if line is None:
             # A text for an integer: it takes a second look.
             assert isinstance(record.get("a", record.get("A")), str)
+            assert short.rows(content) == [row]
             continue
         assert line.decode() == "\t".join("\\N" if one is None else one for one in row)
         assert filled[0] == filled[1]
