@@ -215,7 +215,7 @@ def test_lone_delimiter_of_one_column_is_not_lost() -> None:
 
 
 def test_reason_of_too_many_fields_names_a_quote_after_a_blank() -> None:
-    found = batches([b'a,b\n1, "x, y"\n'], (ONE, TWO))
+    found = batches([b'a,b\n1, "x",y\n'], (ONE, TWO))
     (fault,) = [fault for batch in found for one in batch.bad for fault in one.faults]
     assert fault.code == "too_many_fields"
     assert "a quote after a blank opens no field" in fault.reason

@@ -2,7 +2,8 @@
 
 A quote opens a quoted field only as the field's first character. In a quoted field an escape before
 a quote or an escape stands for that character; the quote that closes it must be followed by the
-delimiter or the record's end. In any other field every character stands for itself.
+delimiter or the record's end. In any other field every character stands for itself; a record in
+which a delimiter stands between two such quotes is refused where it is loaded (`csv_batches`).
 """
 
 from __future__ import annotations

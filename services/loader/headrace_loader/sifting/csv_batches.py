@@ -187,7 +187,7 @@ class CsvBatch:
             return list(map(int, self._data))
         fields = self._records.fields[self._data]
         found = set(self._data[fields != len(self._layout.columns)].tolist())
-        found |= self._with_bad_bytes() & set(self._data.tolist())
+        found |= (self._with_bad_bytes() | self._misplaced) & set(self._data.tolist())
         if self._layout.dialect.repeated_header == "refuse":
             found |= self._headers
         for place, column in enumerate(self._layout.columns):
@@ -211,6 +211,22 @@ class CsvBatch:
                     found.add(index)
         return found
 
+    @cached_property
+    def _misplaced(self) -> set[int]:
+        """The records whose quotes within values could be the misplaced quotes of fields: taken
+        for these, they close within the record, and a delimiter stands between two of them."""
+        records = self._records
+        owners = np.searchsorted(records.ends, records.stray, side="right")
+        fields = np.searchsorted(records.separators, records.stray)
+        indices, first, counts = np.unique(owners, return_index=True, return_counts=True)
+        of_pairs = zip(indices.tolist(), first.tolist(), counts.tolist(), strict=True)
+        return {
+            index
+            for index, start, count in of_pairs
+            if count % 2 == 0
+            and (fields[start : start + count : 2] != fields[start + 1 : start + count : 2]).any()
+        }
+
     def _with_bad_bytes(self) -> set[int]:
         """The records with a NUL or a byte that is not UTF-8."""
         data, found = self._records.data, set[int]()
@@ -230,6 +246,8 @@ class CsvBatch:
             return BadRecord(self._record(index), (_broken(),))
         if index in self._headers:
             return BadRecord(self._record(index), (_REPEATED_HEADER,))
+        if index in self._misplaced:
+            return BadRecord(self._record(index), (_MISPLACED,))
         fields = RecordFields(self._records, index)
         if len(fields) != len(self._layout.columns):
             byte = self._bad_byte(fields.start, fields.end)
@@ -413,6 +431,13 @@ def _broken() -> Fault:
         "quote that closes a field",
     )
 
+
+_MISPLACED: Final = Fault(
+    "bad_quoting",
+    "quotes within values that are not quoted have a delimiter between them, so that it is not "
+    'clear where the values end; quote these values, or name another "quote" in the contract\'s '
+    "format",
+)
 
 _REPEATED_HEADER: Final = Fault(
     "repeated_header",
