@@ -61,7 +61,7 @@ QUOTES = {
     "inch signs at the end": text('id,t\n1,5"\n2,6"\n', [("1", '5"'), ("2", '6"')]),
     "a blank before": text('id,t\nz, "p"\n', [("z", ' "p"')]),
     "a delimiter after a blank and a quote": text(
-        'id,t\nz, "p, q"\n1,a\n', [("1", "a")], (2, "too_many_fields")
+        'id,t\nz, "p, q"\n1,a\n', [("1", "a")], (2, "bad_quoting")
     ),
     "not escaped": text('id,t\n1,"a "b" c"\n2,c\n', [("2", "c")], (2, "bad_quoting")),
     "text after the quote": text('id,t\n1,"a ""b" c\n2,c\n', [("2", "c")], (2, "bad_quoting")),

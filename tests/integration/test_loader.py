@@ -129,9 +129,9 @@ REFUSED_FILES = {
     "unknown columns": (b"id,nmae\n1,a\n", "header_mismatch", "'nmae'"),
     "required column missing": (b"name\na\n", "header_mismatch", "'id'"),
     "column twice": (b"id,ID\n1,2\n", "header_mismatch", "'id'"),
-    "only blank": (b"\n", "header_unreadable", "is empty"),
+    "only blank": (b"\n", "file_empty", "no header"),
     "only a mark": (b"\xef\xbb\xbf", "file_empty", "no header"),
-    "half a UTF-16": ("id,name\n1,a\n".encode("utf-16") + b"\x00", "encoding_invalid", "utf-16"),
+    "half a UTF-16": ("id,name\n1,a\n".encode("utf-16") + b"\x00", "bad_rows", "not UTF-16"),
 }
 
 
