@@ -146,7 +146,7 @@ REJECTED: dict[str, tuple[str, bytes, str]] = {
         gzip.compress(b"id,name\n" + os.urandom(50_000).hex().encode())[:-2_000],
         "",
     ),
-    "gzip that is none": ("dev/append/users/none.csv.gz", b"id,name\n1,a\n", ""),
+    "gzip that is none": ("dev/append/users/none.csv.gz", b"\0\1\2 no text", "file_not_packed"),
     "NUL bytes": ("dev/append/users/nul.csv", b"id,name\n1,a\x00b\n", ""),
     "not UTF-8": ("dev/append/users/latin.csv", b"id,name\n1,\xe9\n", ""),
     "key of 1,024 bytes without a form": ("x" * KEY_BYTES, b"id,name\n1,a\n", "key_malformed"),
