@@ -18,7 +18,7 @@ def routes_in(path: Path) -> tuple[str, ...]:
     try:
         lines = read_document(path.read_text("utf-8")).data
         if not isinstance(lines, list):
-            raise ValueError("the file is no list of lines")  # noqa: TRY004, TRY301 - told below
+            raise ValueError("the file is no list of lines")  # noqa: TRY004, TRY301 - handled below
         read_routes(lines)
     except OSError as error:
         raise _bad(path, error.strerror or str(error)) from None

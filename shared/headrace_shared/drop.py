@@ -103,7 +103,7 @@ def drop_in_ledger(row: Mapping[str, Any]) -> Drop:
 
 
 def file_for_ledger(drop: Drop) -> str | None:
-    """What the ledger keeps of a drop's file: nothing where its key tells it."""
+    """What the ledger keeps of a drop's file: nothing where its key says it."""
     parts = drop.key.split("/", 3)
     return None if len(parts) > 3 and parts[3] == drop.file else drop.file
 

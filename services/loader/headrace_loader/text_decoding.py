@@ -1,7 +1,7 @@
 """A file of any encoding as UTF-8, without a byte-order mark.
 
 A byte that the encoding does not have becomes a mark (`headrace_shared.text_encodings`), which is
-no UTF-8 either: whoever reads the records finds it, and it costs its own record.
+no UTF-8 either: the reader of the records finds it, and it costs its own record.
 """
 
 from __future__ import annotations
