@@ -62,6 +62,9 @@ MAX_TESTS: Final = 100
 """Their results travel in one fact, of 256 KiB at most:
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html"""
 
+_NUL: Final = "\\u0000"
+"""As `json.dumps` writes it."""
+
 _MOST_ERRORS_TOLD: Final = 10
 _LONGEST_FAULT: Final = 300
 """Characters: a fault repeats what the document says, and a fact must stay small."""
@@ -332,8 +335,11 @@ def read_contract(document: bytes) -> Contract:
         found = read_document(text)
     except DocumentError as error:
         raise ContractError([str(error)]) from None
+    plain = json.dumps(_without_schema(found.data))
+    if _NUL in plain:
+        raise ContractError(["a text in it has a NUL, which Postgres cannot store"])
     try:
-        return Contract.model_validate_json(json.dumps(_without_schema(found.data)))
+        return Contract.model_validate_json(plain)
     except ValidationError as error:
         faults = [*_faults(error), *_further_faults(found.data, error)]
         raise ContractError([found.located(fault) for fault in faults]) from None

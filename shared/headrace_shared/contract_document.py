@@ -17,6 +17,9 @@ import yaml
 _LONGEST_POINTER: Final = re.compile(r"(?:/[^/:\s]*)+(?=: )")
 
 
+_TOO_DEEP: Final = "it is nested too deeply"
+
+
 class DocumentError(ValueError):
     """The text is neither JSON nor YAML; says where."""
 
@@ -61,12 +64,11 @@ def read_document(text: str) -> Document:
         # Tabs may stand between the tokens of JSON, but not of YAML; within its texts they are
         # not allowed at all.
         node = yaml.compose(text.replace("\t", " ") if is_json else text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         if is_json:
+            # What YAML does not take may be JSON all the same, such as a control character.
             return Document(_json(text))
         raise DocumentError(_where(error)) from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise DocumentError(str(error).splitlines()[0]) from None
     places = dict(_places(node, "")) if node is not None else {}
     return Document(_json(text) if is_json else _data(node), places)
 
@@ -79,7 +81,7 @@ def _json(text: str) -> Any:
             f"line {error.lineno}, column {error.colno}: no JSON: {error.msg}"
         ) from None
     except RecursionError:
-        raise DocumentError("it is nested too deeply") from None
+        raise DocumentError(_TOO_DEEP) from None
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -176,7 +178,11 @@ def _at(node: yaml.Node) -> str:
     return f"line {node.start_mark.line + 1}, column {node.start_mark.column + 1}"
 
 
-def _where(error: yaml.MarkedYAMLError) -> str:
+def _where(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return _TOO_DEEP
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return f"no YAML: {str(error).splitlines()[0]}"
     mark = error.problem_mark or error.context_mark
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return f"{place}no YAML: {error.problem or error.context}"

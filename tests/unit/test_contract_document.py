@@ -73,8 +73,8 @@ def test_word_of_yaml_that_is_no_json_stays_a_text(word: str) -> None:
         ('{"a": NaN}', "NaN is no number of JSON"),
         ("? [1]\n: 2", "line 1, column 3: a key has to be a text"),
         ("a: !!binary aGk=", "line 1, column 4: the tag"),
-        ("- " * 20_000, "recursion"),
-        ("[" * 20_000, "recursion"),
+        ("- " * 20_000, "nested too deeply"),
+        ("[" * 20_000, "nested too deeply"),
     ],
 )
 def test_what_is_no_document_is_refused_with_its_place(text: str, fault: str) -> None:
@@ -106,6 +106,14 @@ def test_contract_may_be_yaml_and_names_its_schema() -> None:
         ("id", "bigint"),
         ("name", "text"),
     ]
+
+
+def test_control_character_in_json_is_a_text_and_a_nul_is_refused() -> None:
+    assert read_document('{"a": "\x7f"}').data == {"a": "\x7f"}
+    columns = '"columns": [{"name": "id", "type": "bigint"}]'
+    read_contract(f'{{{columns}, "description": "\x7f"}}'.encode())
+    with pytest.raises(ContractError, match="NUL"):
+        read_contract(f'{{{columns}, "description": "\\u0000"}}'.encode())
 
 
 def test_fault_in_yaml_has_line_and_column() -> None:

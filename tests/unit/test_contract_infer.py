@@ -217,6 +217,16 @@ def test_any_header_becomes_a_column_that_says_where_its_values_are(tmp_path: Pa
     ]
 
 
+def test_headers_that_the_loader_cannot_tell_apart_are_named_by_position(tmp_path: Path) -> None:
+    found = of_text(tmp_path, "bla;BLA ;  ;x\x0cy\n1;2;3;4\n")
+    assert [(one["name"], one.get("from")) for one in found.document["columns"]] == [
+        ("bla", {"position": 1}),
+        ("bla_2", {"position": 2}),
+        ("column_3", {"position": 3}),
+        ("x_y", "x\x0cy"),
+    ]
+
+
 def test_empty_values_in_quotes_are_null_where_a_number_is_meant(tmp_path: Path) -> None:
     found = of_text(tmp_path, '"a","n","t"\n"1","","x"\n"2","7",""\n')
     assert [one["type"] for one in found.document["columns"]] == ["bigint", "bigint", "text"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,17 @@ from headrace_loader.inference.errors import InferenceError
 from headrace_loader.inference.fields import Fields, SourceField
 from headrace_loader.inference.sampling import SAMPLE_BYTES, Sample
 from headrace_shared.errors import PermanentError
+from headrace_shared.field_names import folded, similar_name
 from headrace_shared.file_formats import CsvFormat
 
 NULL_MARKERS: Final = ("\\N", "NULL", "null", "NA", "N/A", "None")
 _SEPARATOR_LINE: Final = "sep="
 _DELIMITERS: Final = ",;\t|"
 _LINES_COMPARED: Final = 1_000
+_MOST_BEFORE: Final = 10_000
+"""Lines before the header."""
+
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _MOST_LINES: Final = 0.5
 
 
@@ -53,8 +59,9 @@ def csv_fields(connection: duckdb.DuckDBPyConnection, sample: Sample, table: str
     trailing = len(names) > 1 and dialect.header and not names[-1]
     _read(connection, sample.path, dialect, len(names), table)
     trailing = trailing and _is_empty(connection, table, len(names))
+    alike = [similar_name(name) or folded(name) for name in names]
     fields = [
-        SourceField(name, name if name and names.count(name) == 1 else place)
+        SourceField(name, name if name.strip() and alike.count(alike[place - 1]) == 1 else place)
         for place, name in enumerate(names[:-1] if trailing else names, 1)
     ]
     null = _null_marker(connection, table, len(fields))
@@ -76,7 +83,7 @@ def _regular_delimiter(text: str) -> str | None:
 
     DuckDB takes a file for one column as soon as a line has too many fields.
     """
-    lines = text.splitlines()[:_LINES_COMPARED]
+    lines = _LINE_END.split(text, _LINES_COMPARED)[:_LINES_COMPARED]
     shares: dict[str, float] = {}
     for delimiter in _DELIMITERS:
         widths = _widths(lines, delimiter)
@@ -130,10 +137,10 @@ def _names(
         row = connection.execute("select len(Columns) from sniff_csv(?)", [str(path)]).fetchone()
         assert row is not None
         return [""] * int(row[0])
-    lines = text.splitlines(keepends=True)[dialect.lines_before :]
+    lines = _LINE_END.split(text, _MOST_BEFORE)[dialect.lines_before :]
     first = next((line for line in lines if line.strip() and not _is_comment(line, dialect)), "")
     try:
-        return parse_record(first.rstrip("\r\n").encode(), _csv_format(dialect))
+        return parse_record(first.encode(), _csv_format(dialect))
     except PermanentError as error:
         raise InferenceError(error.reason.message, "Write the contract by hand.") from None
 
