@@ -235,6 +235,14 @@ def test_empty_values_in_quotes_are_null_where_a_number_is_meant(tmp_path: Path)
     assert "format" not in texts.document
 
 
+def test_first_line_that_recurs_is_no_header(tmp_path: Path) -> None:
+    found = of_text(tmp_path, "red\n" * 5 + "blue\n" * 3).document
+    assert found["columns"] == [{"name": "column_1", "type": "text", "from": {"position": 1}}]
+    assert found["format"] == {"header": False}
+    joined = of_text(tmp_path, "id,name\n1,a\nid,name\n2,b\n").document
+    assert [one["name"] for one in joined["columns"]] == ["id", "name"]
+
+
 def test_title_before_the_header_is_named(tmp_path: Path) -> None:
     with pytest.raises(InferenceError, match="begins in line 3; before it stands 'Report'"):
         of_text(tmp_path, "Report\n\nid,name\n1,a\n2,b\n3,c\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,8 +56,13 @@ def csv_fields(connection: duckdb.DuckDBPyConnection, sample: Sample, table: str
     sample.path.write_text(text[skipped:], newline="", encoding="utf-8")
     dialect = _dialect(connection, sample.path, _regular_delimiter(text[skipped:]))
     names = _names(text[skipped:], dialect, connection, sample.path)
-    trailing = len(names) > 1 and dialect.header and not names[-1]
     _read(connection, sample.path, dialect, len(names), table)
+    if dialect.header and _repeats(connection, table, names) > 1:
+        # A second time is where two files were joined; more often it is a value.
+        dialect, names = replace(dialect, header=False), [""] * len(names)
+        connection.execute(f"drop table {table}")
+        _read(connection, sample.path, dialect, len(names), table)
+    trailing = len(names) > 1 and dialect.header and not names[-1]
     trailing = trailing and _is_empty(connection, table, len(names))
     alike = [similar_name(name) or folded(name) for name in names]
     fields = [
@@ -177,6 +182,13 @@ def _read(
             columns,
         ],
     )
+
+
+def _repeats(connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[str]) -> int:
+    """How many rows have the fields of the first line."""
+    same = " and ".join(f"coalesce(c{place}, '') = ?" for place in range(1, len(names) + 1))
+    query = f"select count(*) from {table} where {same}"  # noqa: S608 - names of ours
+    return _number(connection, query, list(names))
 
 
 def _is_empty(connection: duckdb.DuckDBPyConnection, table: str, place: int) -> bool:
