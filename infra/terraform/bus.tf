@@ -30,7 +30,7 @@ locals {
       lake       = module.landed.arn
       replay     = module.replayed.arn
       loader     = module.routed.arn
-      logger     = module.told.arn
+      logger     = module.logged.arn
       deployment = module.deployment_failed.arn
     },
     { for rule in module.ended_badly : "badly" => rule.arn },
@@ -106,7 +106,7 @@ module "routed" {
   pattern         = { source = ["headrace"], "detail-type" = ["Drop Routed", "Revert Requested"] }
 }
 
-module "told" {
+module "logged" {
   source          = "./modules/rule"
   name            = "${var.name}-logger"
   description     = "Every fact goes to the logger"

@@ -41,7 +41,7 @@ class LogFile:
 
     def _opened(self) -> IO[bytes]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        # Unbuffered: a line is in the file as soon as it was written.
+        # Unbuffered, so that a line is in the file at once.
         file = os.fdopen(os.open(self._path, flags, _OWNER_ALONE), "ab", buffering=0)
         # One that an earlier version made may be readable for others.
         os.fchmod(file.fileno(), _OWNER_ALONE)

@@ -57,7 +57,7 @@ _OPERATING: Final = (quarantine, data_tests, dead_letters, replays, stats)
 _CONNECTIONS: Final = 50
 _AWS_ATTEMPTS: Final = 2
 _AWS_READ_SECONDS: Final = 5.0
-"""Somebody waits for the answer: that the log hangs is said within about ten seconds."""
+"""A person waits for the answer: after about ten seconds it says that the log does not answer."""
 _PACKED_BYTES: Final = 1_024
 _PACKED_LEVEL: Final = 5
 _ABOUT: Final = (

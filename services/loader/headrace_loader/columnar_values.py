@@ -26,7 +26,7 @@ _UNITS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 _DAY_SECONDS: Final = 86_400
 _MOST_SECONDS: Final = 9_200_000_000_000
-"""So many seconds are in microseconds a number of 64 bits."""
+"""More seconds do not fit into 64 bits as microseconds."""
 _FIRST_DAY: Final = -719_162
 """0001-01-01, in days since 1970-01-01; before it Postgres wants another way to write a year."""
 _LAST_DAY: Final = 2_932_896
@@ -145,7 +145,7 @@ def _with_far_ones(column: pa.Array, numbers: Numbers, a_second: int | None) -> 
 
     Args:
         numbers: days, or such parts of a second.
-        a_second: so many of these make one; None for days.
+        a_second: how many of these parts make one second; None for days.
     """
     days = numbers if a_second is None else numbers // (a_second * _DAY_SECONDS)
     far = (days < _FIRST_DAY) | (days > _LAST_DAY)

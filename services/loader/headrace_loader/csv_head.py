@@ -55,8 +55,7 @@ class HeadPattern:
         """
         if len(head) < _LONGEST_SEPARATOR and not final:
             return None
-        separator = _SEPARATOR.match(head)
-        after = separator.end() if separator else 0
+        after = separator_length(head)
         if not self._has_first:
             return HeadPlaces(after, after, after)
         before = self._before.match(head, after)
@@ -66,6 +65,12 @@ class HeadPattern:
         if head[end : end + 1] in _LINE_ENDS:
             return HeadPlaces(after, start, end)
         return HeadPlaces(after, start, len(head)) if final else None
+
+
+def separator_length(head: bytes | bytearray) -> int:
+    """How many bytes the line `sep=;` at the beginning of a file takes; 0 if there is none."""
+    found = _SEPARATOR.match(head)
+    return found.end() if found else 0
 
 
 def refuse_other_delimiter(line: bytes, dialect: CsvFormat) -> None:

@@ -34,7 +34,7 @@ class CsvStream:
     """A file ready for COPY: `blocks` are all its bytes in UTF-8, the header line among them.
 
     Args:
-        leading: so many records at its head are no rows: the header, and a line `sep=;`.
+        leading: how many records at its beginning are no rows: the header, and a line `sep=;`.
         is_bare: nothing comes before the header, or where there is none, the first row.
         source: the encoding that the file is in.
         width: how many fields the first record of a file without a header has, if that was asked

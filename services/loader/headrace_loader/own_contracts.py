@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from headrace_loader.inference.asking import suggested
 from headrace_loader.inference.errors import InferenceError
+from headrace_loader.inference.sampling import SAMPLE_BYTES
 from headrace_loader.lake import S3Lake
 from headrace_loader.spooling import spooled
 from headrace_shared.aws import error_code, transient_aws_errors
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _log = get_logger(__name__)
 
-_SAMPLE_BYTES: Final = 64 * 2**20
 _WAIT_SECONDS: Final = 2.0
 _NOT_THERE: Final = frozenset({"404", "NoSuchKey"})
 _THERE: Final = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
@@ -81,15 +81,15 @@ class OwnContracts:
         return True
 
     async def _document(self, drop: Drop) -> bytes:
-        async with self._lake.open(drop) as blocks, spooled(blocks, _SAMPLE_BYTES) as path:
+        async with self._lake.open(drop) as blocks, spooled(blocks, SAMPLE_BYTES) as path:
             try:
                 found = await suggested(path, drop.file or drop.key)
             except InferenceError as error:
                 raise _refusal(drop, error) from error
         _log.info("contract.inferred", unsure=len(found.unsure))
         unsure = " ".join(f"Unsure: {doubt}" for doubt in found.unsure)
-        told = f"Inferred from {drop.key} (drop {drop.drop_id}). {unsure}".strip()
-        document = without_guesses(found.document) | {"description": told[:4_000]}
+        description = f"Inferred from {drop.key} (drop {drop.drop_id}). {unsure}".strip()
+        document = without_guesses(found.document) | {"description": description[:4_000]}
         return json.dumps(document, indent=2).encode()
 
     async def _put(self, drop: Drop, key: str, document: bytes) -> None:

@@ -31,7 +31,7 @@ SECONDS: Final = 300.0
 """How long the rows of one drop are searched."""
 
 MOST_OF_REJECTED: Final = 100
-"""So many refused rows of a file are found that is rejected for the first one."""
+"""How many refused rows are named where the contract rejects the file for a single one."""
 
 _FOREIGN_KEY: Final = "23503"
 

@@ -17,7 +17,7 @@ from headrace_shared.text_encodings import MARKING, encoded, marked, marks
 
 Blocks = AsyncIterator[bytes]
 
-_BYTE_ORDER_MARKS: Final = (
+BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -88,7 +88,7 @@ async def decoded(blocks: Blocks, encoding: str, delimiter: str = ",") -> Decode
         if len(head) >= enough:
             break
     whole = rejoined(head, blocks)
-    for mark, name in _BYTE_ORDER_MARKS:
+    for mark, name in BYTE_ORDER_MARKS:
         if head.startswith(mark):
             source = SourceEncoding(name, _written(name, encoding), len(mark))
             return Decoded(_recoded(_without(whole, len(mark)), name), source)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import duckdb
 
+from headrace_loader.csv_head import separator_length
 from headrace_loader.csv_stream import parse_record
 from headrace_loader.inference.encodings import decoded
 from headrace_loader.inference.errors import InferenceError
@@ -21,7 +22,6 @@ from headrace_shared.field_names import folded, similar_name
 from headrace_shared.file_formats import CsvFormat
 
 NULL_MARKERS: Final = ("\\N", "NULL", "null", "NA", "N/A", "None")
-_SEPARATOR_LINE: Final = "sep="
 _DELIMITERS: Final = ",;\t|"
 _LINES_COMPARED: Final = 1_000
 _MOST_BEFORE: Final = 10_000
@@ -52,10 +52,11 @@ def csv_fields(connection: duckdb.DuckDBPyConnection, sample: Sample, table: str
     content = sample.path.read_bytes()
     found = decoded(content[:SAMPLE_BYTES], whole=sample.whole)
     text = found.text if sample.whole else found.text[: found.text.rfind("\n") + 1]
-    skipped = _separator_line(text)
-    sample.path.write_text(text[skipped:], newline="", encoding="utf-8")
-    dialect = _dialect(connection, sample.path, _regular_delimiter(text[skipped:]))
-    names = _names(text[skipped:], dialect, connection, sample.path)
+    plain = text.encode()
+    text = plain[separator_length(plain) :].decode()
+    sample.path.write_text(text, newline="", encoding="utf-8")
+    dialect = _dialect(connection, sample.path, _regular_delimiter(text))
+    names = _names(text, dialect, connection, sample.path)
     _read(connection, sample.path, dialect, len(names), table)
     if dialect.header and _repeats(connection, table, names) > 1:
         # A second time is where two files were joined; more often it is a value.
@@ -74,13 +75,6 @@ def csv_fields(connection: duckdb.DuckDBPyConnection, sample: Sample, table: str
     rows = _number(connection, f"select count(*) from {table}")  # noqa: S608 - a name of ours
     unsure = [*filter(None, [found.unsure]), *_doubts(dialect, null)]
     return Fields(fields, document, rows, unsure)
-
-
-def _separator_line(text: str) -> int:
-    """How many characters the line `sep=;` takes, with which Excel says the delimiter."""
-    first, end, _ = text.partition("\n")
-    is_one = first.startswith(_SEPARATOR_LINE) and len(first.rstrip("\r")) == len("sep=;")
-    return len(first) + len(end) if is_one else 0
 
 
 def _regular_delimiter(text: str) -> str | None:

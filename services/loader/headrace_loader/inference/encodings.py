@@ -9,14 +9,8 @@ from typing import Final
 import charset_normalizer
 
 from headrace_loader.inference.errors import InferenceError
+from headrace_loader.text_decoding import BYTE_ORDER_MARKS
 
-_MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _USUAL: Final = ("cp1252", "shift_jis", "gb18030", "euc_kr", "big5")
 _GUESSED_FROM: Final = 2**20
 
@@ -43,17 +37,22 @@ def decoded(content: bytes, *, whole: bool) -> Encoded:
     Raises:
         InferenceError: no encoding fits all of it.
     """
-    marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
-    if marked is not None:
-        text = _text(content, "utf-8-sig" if marked == "utf-8" else marked, whole=whole)
-        if text is None:
-            raise InferenceError(
-                f"The file begins with the mark of {marked}, but not all of it is {marked}.",
-                "Write the file anew.",
-            )
-        return Encoded(text, marked)
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            return _marked(content.removeprefix(mark), encoding, whole=whole)
     text = _text(content, "utf-8", whole=whole)
     return Encoded(text, "utf-8") if text is not None else _likeliest(content, whole=whole)
+
+
+def _marked(content: bytes, encoding: str, *, whole: bool) -> Encoded:
+    text = _text(content, encoding, whole=whole)
+    if text is None:
+        raise InferenceError(
+            f"The file begins with the mark of {encoding}, but not all of it is {encoding}.",
+            "Write the file anew.",
+        )
+    # The mark says the order of the bytes.
+    return Encoded(text, encoding.removesuffix("-le").removesuffix("-be"))
 
 
 def _likeliest(content: bytes, *, whole: bool) -> Encoded:
